@@ -1,0 +1,4 @@
+//! tollgate: the gate that every call of an AI agent passes on its way out.
+
+pub mod refusal;
+pub mod secret;
