@@ -1,0 +1,15 @@
+//! What tollgate promises, shown from the outside: the real binary between real sockets.
+//!
+//! One module per promise. [`world`] builds everything around the gate (upstreams, DNS, Vault, agents) and, at
+//! the end of every test, checks what must hold after any of them: no credential where it does not belong, no
+//! upstream byte without a permit written before it, nothing left open.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that meets a surprise stops with it"
+)]
+#![allow(dead_code, reason = "words of the world that no test uses yet")]
+
+mod world;
