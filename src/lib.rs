@@ -2,3 +2,4 @@
 
 pub mod refusal;
 pub mod secret;
+pub mod target;
