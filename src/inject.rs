@@ -1,0 +1,3 @@
+//! Puts the credential into a request that was admitted.
+
+pub(crate) mod header;
