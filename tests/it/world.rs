@@ -26,16 +26,18 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tollgate::refusal::Reason;
 
-use agent::Agent;
+use agent::{Agent, Answer};
 use builder::Builder;
 use canary::Canaries;
 use dns::Dns;
 use events::Events;
 use gate::Gate;
+use patience::until;
 use pki::{Identity, Pki};
 use recorder::Recorder;
-use settings::CATALOGUE;
+use settings::{CATALOGUE, Places, Plan};
 use tape::Tapes;
 use vault::Vault;
 
@@ -57,6 +59,7 @@ pub(crate) struct World {
     vault: Option<Vault>,
     secrets: BTreeMap<String, String>,
     received: Tapes,
+    plan: Plan,
     quiet_descriptors: usize,
     finished: bool,
 }
@@ -114,6 +117,21 @@ impl World {
         self.secrets.insert(name.to_owned(), value);
     }
 
+    /// Writes the manifest of one more role, whose hosts have no upstream of their own, and its exceptions.
+    pub(crate) fn add_role(&self, name: &str, rules: &str) {
+        let mut plan = self.plan.clone();
+        plan.roles.push((name.to_owned(), rules.into()));
+        plan.write(self.dir.path(), &self.places());
+    }
+
+    fn places(&self) -> Places {
+        Places {
+            port: self.port,
+            dns: self.dns.address.to_string(),
+            vault: self.vault.as_ref().map(Vault::url),
+        }
+    }
+
     /// The directory of the settings.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
@@ -129,13 +147,58 @@ impl World {
         self.events.first(what, wanted).await
     }
 
-    /// Waits for the final event of the only refusal for `reason`.
-    pub(crate) async fn refusal(&self, reason: &str) -> Value {
-        let what = format!("an event that refuses with {reason}");
-        self.event_where(&what, |event| {
-            event["kind"] == "refused" && event["decision"]["reason"] == reason
+    /// Waits for so many events that refuse for `reason`; returns the last.
+    pub(crate) async fn refusals(&self, reason: Reason, count: usize) -> Value {
+        let what = format!("{count} events that refuse with {}", reason.code());
+        until(&what, || {
+            let mut events = self.events.of_kind("refused");
+            events.retain(|event| event["decision"]["reason"] == reason.code());
+            (events.len() >= count).then(|| events.pop()).flatten()
         })
         .await
+    }
+
+    /// `answer` says no for `reason` and in the documented shape.
+    pub(crate) fn says_no(answer: &Answer, reason: Reason) {
+        let problem = answer.problem();
+        assert_eq!(problem["code"], reason.code(), "{problem}");
+        assert_eq!(answer.status, reason.status());
+        assert_eq!(problem["status"], reason.status());
+        assert_eq!(problem["retryable"], reason.retryable());
+        assert_eq!(problem["error"]["request_id"], problem["event"]);
+        assert_eq!(answer.header("tollgate-event"), problem["event"].as_str());
+        assert_eq!(answer.header("tollgate-reason"), Some(reason.code()));
+        assert_eq!(problem["error"]["type"], reason.code());
+        let message = problem["error"]["message"].as_str().unwrap();
+        assert!(message.contains(reason.sentence()), "{message}");
+        if matches!(reason.status(), 429 | 503) {
+            let seconds = answer.header("retry-after").expect("when to try again");
+            assert!(seconds.parse::<u32>().unwrap() > 0, "{seconds}");
+        }
+    }
+
+    /// `answer` says no for `reason`, and its event says the same; returns the event. More than ten a second are
+    /// not written one by one.
+    pub(crate) async fn refused(&self, answer: &Answer, reason: Reason) -> Value {
+        World::says_no(answer, reason);
+        let problem = answer.problem();
+        let what = format!("the event {} of a refusal", problem["event"]);
+        let event = self.event_where(&what, |event| {
+            event["kind"] == "refused" && event["id"] == problem["event"]
+        });
+        let event = event.await;
+        assert_eq!(event["decision"]["reason"], reason.code(), "{event}");
+        event
+    }
+
+    /// Waits until the gate takes no new connection.
+    pub(crate) async fn no_longer_listens(&self) {
+        until("the end of the listener", || {
+            std::net::TcpStream::connect(self.listen)
+                .is_err()
+                .then_some(())
+        })
+        .await;
     }
 
     /// Notes bytes that another program received as an agent.
@@ -184,6 +247,8 @@ impl World {
         }
         let status = self.gate.ended().await;
         assert_eq!(status.code(), Some(0), "the gate's exit");
+        self.event_where("the event `stopped`", |event| event["kind"] == "stopped")
+            .await;
         self.events.check();
         self.no_secret_strayed();
         self.every_call_was_announced();

@@ -1,6 +1,6 @@
 //! Agents: callers of the gate that can also send what no decent client would.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig,
@@ -18,6 +18,9 @@ use super::{
     pki::{self, Identity, Pki},
     tape::{Stream, Tape, Taped, Tapes},
 };
+
+/// Between two calls that wait for an answer to change.
+const CALL_EVERY: Duration = Duration::from_millis(50);
 
 /// One identity and the way to the gate.
 #[derive(Clone)]
@@ -61,7 +64,7 @@ impl Answer {
 
     /// The reason code of a refusal.
     pub(crate) fn code(&self) -> String {
-        self.problem()["reason"]
+        self.problem()["code"]
             .as_str()
             .unwrap_or_default()
             .to_owned()
@@ -95,6 +98,20 @@ impl Agent {
         let mut wire = self.wire().await;
         wire.send(self.absolute(call, headers, body)).await;
         wire.answer_to(method_of(call)).await
+    }
+
+    /// Makes the same call again and again until its answer is `wanted`.
+    pub(crate) async fn call_until(&self, call: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        patiently(call, async {
+            loop {
+                let answer = self.call(call).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(CALL_EVERY).await;
+            }
+        })
+        .await
     }
 
     /// The bytes of a call in absolute-form.
@@ -135,7 +152,10 @@ impl Agent {
             connector.connect(name, socket),
         )
         .await?;
-        Ok(Wire::new(Box::new(stream), self.clone()))
+        let handshake = stream.get_ref().1.handshake_kind();
+        let mut wire = Wire::new(Box::new(stream), self.clone());
+        wire.handshake = handshake;
+        Ok(wire)
     }
 
     /// A tunnel to `host` that the gate has opened; nothing was said in it yet.
@@ -176,6 +196,8 @@ pub(crate) struct Wire {
     tape: Tape,
     /// The certificates the other side showed in the innermost TLS.
     pub(crate) peer: Vec<CertificateDer<'static>>,
+    /// How the innermost TLS began.
+    pub(crate) handshake: Option<rustls::HandshakeKind>,
 }
 
 impl Wire {
@@ -186,6 +208,7 @@ impl Wire {
             agent,
             tape,
             peer: Vec::new(),
+            handshake: None,
         }
     }
 

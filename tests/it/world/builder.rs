@@ -24,6 +24,8 @@ pub(crate) struct Builder {
     plan: Plan,
     hosts: Vec<String>,
     stdout: Stdout,
+    files: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
 }
 
 impl Builder {
@@ -69,6 +71,18 @@ impl Builder {
         self
     }
 
+    /// A file of this text among the settings, in place of the usual one.
+    pub(crate) fn file(mut self, path: &str, text: &str) -> Builder {
+        self.files.push((path.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// A variable in the environment of the gate.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Builder {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Where the events go.
     pub(crate) fn stdout(mut self, stdout: Stdout) -> Builder {
         self.stdout = stdout;
@@ -78,7 +92,7 @@ impl Builder {
     /// Starts it all; returns when the gate listens.
     pub(crate) async fn start(self) -> World {
         let surroundings = self.surroundings().await;
-        surroundings.open(self.stdout).await
+        surroundings.open(self.stdout, &self.environment).await
     }
 
     /// Everything but the gate.
@@ -87,13 +101,13 @@ impl Builder {
             .prefix("tollgate-world-")
             .tempdir()
             .unwrap();
-        let events = Events::at(dir.path().join("events.jsonl"));
+        let events = Events::at(dir.path().join("events.jsonl"), self.stdout == Stdout::File);
         let pki = Arc::new(Pki::new());
         pki.write(&dir.path().join("pki"));
         let dns = Dns::start().await;
         let canaries = Canaries::default();
         let vault = match self.plan.from_vault {
-            true => Some(Vault::start(canaries.clone()).await),
+            true => Some(Vault::start(canaries.clone(), pki.vault_server()).await),
             false => None,
         };
         let (port, upstreams) = start_upstreams(&self.hosts_of_all(), &pki, &dns, &events).await;
@@ -101,11 +115,12 @@ impl Builder {
         let places = Places {
             port,
             dns: dns.address.to_string(),
-            vault: vault
-                .as_ref()
-                .map(|vault| format!("http://{}", vault.address)),
+            vault: vault.as_ref().map(Vault::url),
         };
         self.plan.write(dir.path(), &places);
+        for (path, text) in &self.files {
+            std::fs::write(dir.path().join(path), text).unwrap();
+        }
         Surroundings {
             dir,
             events,
@@ -116,6 +131,7 @@ impl Builder {
             port,
             upstreams,
             secrets,
+            plan: self.plan.clone(),
         }
     }
 
@@ -145,11 +161,12 @@ pub(super) struct Surroundings {
     pub(super) port: u16,
     pub(super) upstreams: BTreeMap<String, Recorder>,
     pub(super) secrets: BTreeMap<String, String>,
+    plan: Plan,
 }
 
 impl Surroundings {
-    async fn open(self, stdout: Stdout) -> World {
-        let gate = Gate::start(self.dir.path(), stdout);
+    async fn open(self, stdout: Stdout, environment: &[(String, String)]) -> World {
+        let gate = Gate::start(self.dir.path(), stdout, environment);
         let listen = gate.listening(&self.events).await;
         World {
             quiet_descriptors: gate.descriptors(),
@@ -165,6 +182,7 @@ impl Surroundings {
             vault: self.vault,
             secrets: self.secrets,
             received: Tapes::default(),
+            plan: self.plan,
             finished: false,
         }
     }

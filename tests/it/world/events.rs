@@ -24,12 +24,15 @@ static SCHEMA: LazyLock<Option<jsonschema::Validator>> = LazyLock::new(|| {
 #[derive(Clone)]
 pub(crate) struct Events {
     path: Arc<PathBuf>,
+    /// Whether the gate writes into the file itself, so that nothing lies between the two.
+    direct: bool,
 }
 
 impl Events {
-    pub(crate) fn at(path: PathBuf) -> Events {
+    pub(crate) fn at(path: PathBuf, direct: bool) -> Events {
         Events {
             path: Arc::new(path),
+            direct,
         }
     }
 
@@ -59,12 +62,17 @@ impl Events {
         until(what, || self.all().into_iter().find(|event| wanted(event))).await
     }
 
-    /// How many permits for this call are written so far.
-    pub(crate) fn permits(&self, host: &str, path: &str) -> usize {
-        self.of_kind("allowed")
+    /// Whether at least so many permits for this call are written by now.
+    pub(crate) fn permitted(&self, host: &str, path: &str, calls: usize) -> bool {
+        if !self.direct {
+            return true;
+        }
+        let permits = self
+            .of_kind("allowed")
             .iter()
             .filter(|event| event["request"]["host"] == host && event["request"]["path"] == path)
-            .count()
+            .count();
+        permits >= calls
     }
 
     /// What must hold of the whole log once the gate has ended.

@@ -2,10 +2,14 @@
 
 use std::{
     fs::{self, File},
+    io::{self, PipeReader, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
 };
 
 use super::{
@@ -19,7 +23,7 @@ pub(crate) enum Stdout {
     /// To the file that [`Events`] reads.
     #[default]
     File,
-    /// To a pipe that nobody reads: it is full after 64 KiB.
+    /// To a pipe of which only the first line is read until [`Gate::read_on`]: it is full after 64 KiB.
     Stuck,
 }
 
@@ -27,20 +31,23 @@ pub(crate) enum Stdout {
 #[derive(Clone)]
 pub(crate) struct Gate {
     child: Arc<Mutex<Child>>,
-    /// The reading end of a stuck pipe, open so that writing blocks and does not fail.
-    _stuck: Option<Arc<std::io::PipeReader>>,
+    /// Tells the reader of a stuck pipe to go on.
+    read_on: Option<Sender<()>>,
     pub(crate) pid: u32,
     stderr: Arc<PathBuf>,
 }
 
 impl Gate {
     /// Starts `tollgate serve` with the settings in `dir`.
-    pub(crate) fn start(dir: &Path, stdout: Stdout) -> Gate {
+    pub(crate) fn start(dir: &Path, stdout: Stdout, environment: &[(String, String)]) -> Gate {
+        let events = append(&dir.join("events.jsonl"));
         let (out, stuck) = match stdout {
-            Stdout::File => (append(&dir.join("events.jsonl")).into(), None),
+            Stdout::File => (Stdio::from(events), None),
             Stdout::Stuck => {
-                let (reader, writer) = std::io::pipe().unwrap();
-                (Stdio::from(writer), Some(Arc::new(reader)))
+                let (reader, writer) = io::pipe().unwrap();
+                let (read_on, told) = mpsc::channel();
+                std::thread::spawn(move || copy_first_line_then_wait(reader, events, &told));
+                (Stdio::from(writer), Some(read_on))
             }
         };
         let stderr = dir.join("stderr");
@@ -48,6 +55,7 @@ impl Gate {
             .args(["serve", "--config"])
             .arg(dir.join("tollgate.yaml"))
             .env("RUST_LOG", "trace")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(out)
             .stderr(append(&stderr))
             .spawn()
@@ -55,7 +63,7 @@ impl Gate {
         Gate {
             pid: child.id(),
             child: Arc::new(Mutex::new(child)),
-            _stuck: stuck,
+            read_on: stuck,
             stderr: Arc::new(stderr),
         }
     }
@@ -73,6 +81,15 @@ impl Gate {
             .expect("`started` names the address")
             .parse()
             .unwrap()
+    }
+
+    /// A stuck pipe is read again from now on.
+    pub(crate) fn read_on(&self) {
+        self.read_on
+            .as_ref()
+            .expect("a stuck pipe")
+            .send(())
+            .unwrap();
     }
 
     /// What the gate said on its standard error so far.
@@ -152,6 +169,19 @@ pub(crate) fn tollgate() -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.stdin(Stdio::null());
     command
+}
+
+/// What a reader of events does that gets stuck after `started`, and goes on when it is told or forgotten.
+fn copy_first_line_then_wait(mut pipe: PipeReader, mut events: File, told: &Receiver<()>) {
+    let mut byte = [0];
+    while pipe.read_exact(&mut byte).is_ok() {
+        events.write_all(&byte).unwrap();
+        if byte == *b"\n" {
+            break;
+        }
+    }
+    let _ = told.recv();
+    let _ = io::copy(&mut pipe, &mut events);
 }
 
 fn append(path: &Path) -> File {

@@ -37,3 +37,12 @@ pub(crate) async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
         Err(_) => panic!("not done within {PATIENCE:?}: {what}"),
     }
 }
+
+/// The outcome of `future` if it is there already.
+pub(crate) async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
+    }
+}

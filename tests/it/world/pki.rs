@@ -1,4 +1,4 @@
-//! The certificates of a world: four authorities that know nothing of each other, and what they sign.
+//! The certificates of a world: five authorities that know nothing of each other, and what they sign.
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
@@ -47,6 +47,11 @@ impl Authority {
     /// A server's certificate for names and addresses.
     pub(crate) fn server(&self, names: &[&str]) -> Identity {
         self.sign(&server_params(names))
+    }
+
+    /// The end of the authority's own certificate.
+    pub(crate) fn not_after(&self) -> OffsetDateTime {
+        self.params.not_after
     }
 
     pub(crate) fn roots(&self) -> RootCertStore {
@@ -99,6 +104,7 @@ pub(crate) struct Pki {
     pub(crate) gates: Authority,
     pub(crate) interception: Authority,
     pub(crate) upstreams: Authority,
+    vaults: Authority,
 }
 
 impl Pki {
@@ -108,6 +114,7 @@ impl Pki {
             gates: Authority::new("gates CA"),
             interception: Authority::new("interception CA"),
             upstreams: Authority::new("upstreams CA"),
+            vaults: Authority::new("vaults CA"),
         }
     }
 
@@ -118,9 +125,15 @@ impl Pki {
         self.gates.write(dir, "gates-ca");
         self.interception.write(dir, "interception-ca");
         self.upstreams.write(dir, "upstream-ca");
+        self.vaults.write(dir, "vault-ca");
         self.gates
             .server(&["localhost", "gate.test", "127.0.0.1"])
             .write(dir, "gate");
+    }
+
+    /// The TLS side of a Vault.
+    pub(crate) fn vault_server(&self) -> ServerConfig {
+        server_config(&self.vaults.server(&["127.0.0.1"]))
     }
 
     /// The certificate of the agent that plays `role`.

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustls::ServerConfig;
@@ -71,6 +74,7 @@ struct Shared {
     log: Mutex<Log>,
     scripts: Mutex<Vec<(String, Answer)>>,
     tls: Mutex<Arc<ServerConfig>>,
+    mute: AtomicBool,
     closing: watch::Sender<bool>,
 }
 
@@ -96,6 +100,7 @@ impl Recorder {
                 log: Mutex::default(),
                 scripts: Mutex::default(),
                 tls: Mutex::new(Arc::new(tls)),
+                mute: AtomicBool::new(false),
                 closing: watch::Sender::new(false),
             }),
         };
@@ -158,6 +163,11 @@ impl Recorder {
         self.shared.log.lock().unwrap().unannounced.clone()
     }
 
+    /// New connections are accepted and hear nothing from now on.
+    pub(crate) fn is_mute(&self) {
+        self.shared.mute.store(true, Ordering::Release);
+    }
+
     /// Ends every connection from the upstream's side.
     pub(crate) fn close(&self) {
         self.shared.closing.send_replace(true);
@@ -190,6 +200,9 @@ impl Recorder {
 
     async fn connection(&self, id: usize, socket: TcpStream) -> io::Result<()> {
         socket.set_nodelay(true)?;
+        if self.shared.mute.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
         let mut first = [0];
         if socket.peek(&mut first).await? == 0 {
             return Ok(());
@@ -242,7 +255,6 @@ impl Recorder {
     fn arrived(&self, head: &Head) -> String {
         let target = head.start.split(' ').nth(1).unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default().to_owned();
-        let permits = self.shared.events.permits(&self.shared.host, &path);
         let mut log = self.shared.log.lock().unwrap();
         log.heads.push(head.start.clone());
         let same_path = log
@@ -250,7 +262,8 @@ impl Recorder {
             .iter()
             .filter(|start| path_of(start) == path)
             .count();
-        if permits < same_path {
+        let shared = &self.shared;
+        if !shared.events.permitted(&shared.host, &path, same_path) {
             log.unannounced.push(head.start.clone());
         }
         path

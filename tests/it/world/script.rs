@@ -1,6 +1,12 @@
 //! The answers an upstream can be told to give.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -9,6 +15,7 @@ use tokio::{
 
 use super::{
     http1::{self, Body, Head, Length},
+    patience::until,
     tape::{Stream, Taped},
 };
 
@@ -26,7 +33,7 @@ pub(crate) enum Answer {
     /// 200 with the length of the request's body as its text.
     BodyLength,
     /// 200 with a body of so many bytes, chunked, and a trailer `x-checksum`.
-    Stream(u64),
+    Stream(u64, Meter),
     /// These bytes at once, then the rest when the hold is released.
     Interrupted(Vec<u8>, Hold, Vec<u8>),
     /// The other answer, but the request's body is read only after the hold is released.
@@ -64,6 +71,28 @@ impl Hold {
 
     async fn released(&self) {
         let _ = self.0.subscribe().wait_for(|released| *released).await;
+    }
+}
+
+/// How far something has come.
+#[derive(Clone, Default)]
+pub(crate) struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::AcqRel);
+    }
+
+    /// Waits until it goes no further; how far it came.
+    pub(crate) async fn stalled(&self) -> u64 {
+        let (mut last, mut same) = (0, 0);
+        until("a stall", || {
+            let now = self.0.load(Ordering::Acquire);
+            same = if now == last && now > 0 { same + 1 } else { 0 };
+            last = now;
+            (same == 200).then_some(now)
+        })
+        .await
     }
 }
 
@@ -117,7 +146,7 @@ async fn give<S: Stream>(
             return Ok(true);
         }
         Answer::BodyLength => write(stream, plain(&body.total.to_string()).as_bytes()).await?,
-        Answer::Stream(length) => stream_body(length, stream).await?,
+        Answer::Stream(length, meter) => stream_body(length, &meter, stream).await?,
         Answer::Interrupted(first, hold, rest) => {
             write(stream, &first).await?;
             hold.released().await;
@@ -149,7 +178,11 @@ async fn write<S: Stream>(stream: &mut BufReader<Taped<S>>, bytes: &[u8]) -> io:
     stream.flush().await
 }
 
-async fn stream_body<S: Stream>(length: u64, stream: &mut BufReader<Taped<S>>) -> io::Result<()> {
+async fn stream_body<S: Stream>(
+    length: u64,
+    meter: &Meter,
+    stream: &mut BufReader<Taped<S>>,
+) -> io::Result<()> {
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n";
     stream.write_all(head).await?;
     let piece = vec![b'.'; 64 << 10];
@@ -160,6 +193,7 @@ async fn stream_body<S: Stream>(length: u64, stream: &mut BufReader<Taped<S>>) -
         stream.write_all(&piece[..next]).await?;
         stream.write_all(b"\r\n").await?;
         left -= next as u64;
+        meter.add(next);
     }
     write(stream, b"0\r\nX-Checksum: all-of-it\r\n\r\n").await
 }

@@ -15,7 +15,7 @@ use super::{
     http1::{self, Length},
     patience::until,
     pki,
-    script::{Answer, Hold},
+    script::{Answer, Hold, Meter},
     vault::Mood,
 };
 
@@ -103,7 +103,7 @@ async fn an_upstream_answers_by_script() {
         "/held",
         Answer::Held(hold.clone(), Box::new(Answer::Text("late".into()))),
     );
-    upstream.answers("/stream", Answer::Stream(200_000));
+    upstream.answers("/stream", Answer::Stream(200_000, Meter::default()));
     upstream.answers(
         "/early",
         Answer::Early(b"HTTP/1.1 413 no\r\nContent-Length: 0\r\n\r\n".into()),
@@ -206,9 +206,10 @@ async fn the_vault_speaks_the_envelope_that_a_real_client_reads() {
         .surroundings()
         .await;
     let vault = around.vault.as_ref().unwrap();
-    let address = format!("http://{}", vault.address);
+    let ca = around.dir.path().join("pki/vault-ca.crt");
     let settings = VaultClientSettingsBuilder::default()
-        .address(address)
+        .address(vault.url())
+        .ca_certs(vec![ca.display().to_string()])
         .build()
         .unwrap();
     let mut client = VaultClient::new(settings).unwrap();
@@ -270,6 +271,14 @@ async fn settings_are_written_as_yaml() {
 async fn a_permit_without_an_end_is_noticed() {
     let around = World::new().surroundings().await;
     let log = around.dir.path().join("events.jsonl");
-    std::fs::write(log, "{\"kind\":\"allowed\",\"id\":\"1\"}\n").unwrap();
+    let permit = serde_json::json!({
+        "schema": "tollgate.event/1",
+        "id": "01JDD3V6ZQ0000000000000000",
+        "time": "2026-11-22T10:00:00.000000Z",
+        "kind": "allowed",
+        "decision": { "effect": "allow", "snapshot": "0" },
+        "time_us": { "total": 1 },
+    });
+    std::fs::write(log, format!("{permit}\n")).unwrap();
     around.events.check();
 }

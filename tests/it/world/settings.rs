@@ -20,6 +20,9 @@ pub(crate) const CATALOGUE: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// Where the upstreams of a world are; other loopback addresses stay forbidden.
+pub(crate) const UPSTREAMS: &str = "127.0.0.0/28";
+
 /// A role as a test says it: its rules, one in a line or after a semicolon, and what else is not usual.
 ///
 /// A rule is `[deny] METHOD[,METHOD] host[:port]/path [with CREDENTIAL]`; a host without a port listens on the
@@ -230,7 +233,7 @@ impl Plan {
         ];
         if let Some(vault) = &places.vault {
             lines.push(format!(
-                "vault: {{address: \"{vault}\", approle: {{role_id: secrets/role_id, secret_id: secrets/secret_id}}}}"
+                "vault: {{address: \"{vault}\", ca: pki/vault-ca.crt, approle: {{role_id: secrets/role_id, secret_id: secrets/secret_id}}}}"
             ));
         }
         lines.push(format!(
@@ -261,7 +264,7 @@ impl Plan {
                 let why =
                     format!("reason: the upstreams of a test are on loopback, until: {until}");
                 if !self.guarded.contains(&rule.host) {
-                    exceptions.push(format!("{{{whose}, addresses: [127.0.0.0/8], {why}}}"));
+                    exceptions.push(format!("{{{whose}, addresses: [{UPSTREAMS}], {why}}}"));
                 }
                 if self.cleartext.contains(&rule.host) {
                     exceptions.push(format!("{{{whose}, cleartext: true, {why}}}"));

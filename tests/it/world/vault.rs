@@ -1,8 +1,9 @@
-//! A Vault that keeps to the documented envelope and can be told to fail in every way a real one will not.
+//! A Vault (over TLS, as the settings demand) that keeps to the documented envelope and can be told to fail in every way a real one will not.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -12,8 +13,10 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
+use tokio_rustls::TlsAcceptor;
 
 use super::canary::Canaries;
 
@@ -49,7 +52,7 @@ struct State {
     unauthenticated: usize,
 }
 
-/// The double, reachable in clear on loopback.
+/// The double, on loopback.
 #[derive(Clone)]
 pub(crate) struct Vault {
     pub(crate) address: SocketAddr,
@@ -62,7 +65,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    pub(crate) async fn start(canaries: Canaries) -> Vault {
+    pub(crate) async fn start(canaries: Canaries, tls: ServerConfig) -> Vault {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let vault = Vault {
             address: listener.local_addr().unwrap(),
@@ -72,7 +75,8 @@ impl Vault {
             state: Arc::default(),
             closing: watch::Sender::new(0),
         };
-        tokio::spawn(vault.clone().accept(listener));
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        tokio::spawn(vault.clone().accept(listener, acceptor));
         vault
     }
 
@@ -107,6 +111,11 @@ impl Vault {
         self.state.lock().unwrap().revocations
     }
 
+    /// No token given out so far is valid any more.
+    pub(crate) fn forget_tokens(&self) {
+        self.state.lock().unwrap().tokens.clear();
+    }
+
     /// Calls without a valid token where one was due.
     pub(crate) fn unauthenticated(&self) -> usize {
         self.state.lock().unwrap().unauthenticated
@@ -117,14 +126,24 @@ impl Vault {
         self.closing.send_modify(|round| *round += 1);
     }
 
-    async fn accept(self, listener: TcpListener) {
+    /// The address as the settings name it.
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.address.port())
+    }
+
+    async fn accept(self, listener: TcpListener, acceptor: TlsAcceptor) {
         while let Ok((socket, _)) = listener.accept().await {
             let vault = self.clone();
+            let acceptor = acceptor.clone();
             let mut closing = self.closing.subscribe();
             tokio::spawn(async move {
-                let service = service_fn(|request| vault.serve(request));
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+                let connection = async {
+                    let stream = acceptor.accept(socket).await?;
+                    let service = service_fn(|request| vault.serve(request));
+                    let connection =
+                        http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    connection.await.map_err(io::Error::other)
+                };
                 tokio::select! {
                     _ = connection => {}
                     _ = closing.changed() => {}

@@ -1,0 +1,257 @@
+//! A secret is read only for a call that may be made, travels only to its own upstream, and without it no call leaves.
+
+use tollgate::refusal::Reason;
+
+use crate::world::{World, patience::until, script::Answer, vault::Mood};
+
+async fn vault_world() -> World {
+    World::new()
+        .role(
+            "reader",
+            "GET api.a.test/v1/**; GET api.b.test/**; GET open.test/**",
+        )
+        .vault()
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn reads_a_secret_once_for_many_calls() {
+    let world = vault_world().await;
+    let agent = world.agent("reader");
+    for _ in 0..5 {
+        assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    }
+    let calls: Vec<_> = (0..10)
+        .map(|_| agent.call("GET http://api.b.test/v1/x"))
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.status, 200);
+    }
+    assert_eq!(world.vault().reads("api-a"), 1);
+    assert_eq!(world.vault().reads("api-b"), 1);
+    assert_eq!(world.vault().logins(), 1);
+    for seen in world.upstream("api.b.test").requests() {
+        assert_eq!(seen.head.values("x-api-key"), [world.secret("api-b")]);
+        assert_eq!(seen.head.values("authorization"), Vec::<&str>::new());
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn reads_no_secret_for_a_refused_call() {
+    let world = vault_world().await;
+    let agent = world.agent("reader");
+    for (call, reason) in [
+        ("GET http://evil.test/v1/x", Reason::NoRule),
+        ("POST http://api.a.test/v1/x", Reason::NoRule),
+        ("GET http://api.a.test/v1/../x", Reason::PathAmbiguous),
+        (
+            "GET http://api.a.test/v1/x?access_token=y",
+            Reason::QueryCredential,
+        ),
+        ("TRACE http://api.a.test/v1/x", Reason::MethodRefused),
+    ] {
+        world.refused(&agent.call(call).await, reason).await;
+    }
+    world.nothing_left_the_gate();
+    assert_eq!(agent.call("GET http://open.test/x").await.status, 200);
+    assert_eq!(world.vault().reads_in_all(), 0);
+    world.finish().await;
+}
+
+#[tokio::test]
+pub(crate) async fn refuses_when_the_secret_cannot_be_had() {
+    for mood in [
+        Mood::Denying,
+        Mood::Busy,
+        Mood::Sealed,
+        Mood::Garbled,
+        Mood::Hanging,
+        Mood::Forgetful,
+    ] {
+        let world = vault_world().await;
+        world.vault().is(mood);
+        let agent = world.agent("reader");
+        let own = "Authorization: Bearer agents-own\r\n";
+        let answer = agent.call_with("GET http://api.a.test/v1/x", own, "").await;
+        world.refused(&answer, Reason::CredentialUnavailable).await;
+        assert_eq!(world.upstream("api.a.test").received_bytes(), 0, "{mood:?}");
+        // a call that needs no secret is not held up
+        assert_eq!(agent.call("GET http://open.test/x").await.status, 200);
+        world.vault().is(Mood::Well);
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn serves_a_lease_while_the_source_is_down_and_refuses_after_its_end() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .vault()
+        .max_ttl("6s")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    world.vault().is(Mood::Sealed);
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let answer = loop {
+        let answer = agent.call("GET http://api.a.test/v1/x").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    world.refused(&answer, Reason::CredentialUnavailable).await;
+    world.vault().is(Mood::Well);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn takes_over_a_rotated_secret() {
+    let mut world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .vault()
+        .max_ttl("4s")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    world.rotate("api-a");
+    let fresh = format!("Bearer {}", world.secret("api-a"));
+    loop {
+        assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+        let last = world.upstream("api.a.test").requests().pop().unwrap();
+        if last.head.values("authorization") == [fresh.as_str()] {
+            break;
+        }
+        assert!(
+            world.upstream("api.a.test").requests().len() < 5_000,
+            "never taken over"
+        );
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn takes_over_a_rotated_file() {
+    let mut world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .max_ttl("4s")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    world.rotate("api-a");
+    let fresh = format!("Bearer {}", world.secret("api-a"));
+    loop {
+        assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+        let last = world.upstream("api.a.test").requests().pop().unwrap();
+        if last.head.values("authorization") == [fresh.as_str()] {
+            break;
+        }
+        assert!(
+            world.upstream("api.a.test").requests().len() < 5_000,
+            "never taken over"
+        );
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_a_secret_file_that_others_can_read() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let file = world.dir().join("secrets/api-a");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let answer = world
+        .agent("reader")
+        .call("GET http://api.a.test/v1/x")
+        .await;
+    world.refused(&answer, Reason::CredentialUnavailable).await;
+    assert_eq!(world.upstream("api.a.test").received_bytes(), 0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn gives_up_its_token_when_it_ends() {
+    let world = vault_world().await;
+    assert_eq!(
+        world
+            .agent("reader")
+            .call("GET http://api.a.test/v1/x")
+            .await
+            .status,
+        200
+    );
+    let vault = world.vault().clone();
+    world.gate.signal("TERM");
+    world.gate.ended().await;
+    assert_eq!(vault.revocations(), 1);
+    world.finish_ended().await;
+}
+
+#[tokio::test]
+async fn logs_in_once_more_when_vault_forgot_its_token() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
+        .vault()
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    world.vault().forget_tokens();
+    assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
+    assert_eq!(world.vault().logins(), 2);
+    world.finish().await;
+}
+
+/// The upstream says the secret in every place where an answer can say something.
+#[tokio::test]
+async fn takes_an_echoed_secret_out_of_the_answer() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let upstream = world.upstream("api.a.test");
+    let secret = world.secret("api-a").to_owned();
+    let chunked = |pieces: &[&str]| {
+        let mut bytes = String::from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for piece in pieces {
+            bytes += &format!("{:x}\r\n{piece}\r\n", piece.len());
+        }
+        Answer::Bytes((bytes + "0\r\n\r\n").into())
+    };
+    let (left, right) = secret.split_at(17);
+    let echoes = [
+        ("/v1/body", Answer::with("200 OK", "", &format!("you sent Bearer {secret}, thanks"))),
+        ("/v1/header", Answer::with("200 OK", &format!("X-You-Sent: {secret}\r\n"), "ok")),
+        ("/v1/reason", Answer::with(&format!("401 bad key {secret}"), "", "no")),
+        ("/v1/location", Answer::with("302 Found", &format!("Location: /x?key={secret}\r\n"), "")),
+        ("/v1/cookie", Answer::with("200 OK", &format!("Set-Cookie: t={secret}\r\n"), "ok")),
+        ("/v1/pieces", chunked(&["before ", left, right, " after"])),
+        ("/v1/trailer", Answer::Bytes(
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nok\r\n0\r\nX-T: {secret}\r\n\r\n").into(),
+        )),
+    ];
+    let agent = world.agent("reader");
+    for (path, answer) in echoes {
+        upstream.answers(path, answer);
+        let mut wire = agent.wire().await;
+        wire.send(agent.absolute(
+            &format!("GET http://api.a.test{path}"),
+            "TE: trailers\r\n",
+            "",
+        ))
+        .await;
+        let _ = wire.try_answer_to("GET").await;
+    }
+    until("every call upstream", || {
+        (upstream.requests().len() == 7).then_some(())
+    })
+    .await;
+    world.finish().await;
+}
