@@ -4,6 +4,7 @@
 //! settings. What a command does is in its own file; nothing here decides about a call.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
+pub(crate) mod connect;
 pub(crate) mod pki;
 
 use std::{ffi::OsString, fmt, process::ExitCode};
@@ -20,6 +21,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
+    Connect(connect::Connect),
     /// Make certificates for development.
     #[command(subcommand)]
     Pki(pki::Command),
@@ -41,6 +44,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match line.command {
+        Command::Connect(settings) => connect::run(&settings),
         Command::Pki(command) => pki::run(&command),
     };
     match outcome {
