@@ -1,4 +1,5 @@
 //! tollgate: the gate that every call of an AI agent passes on its way out.
 
+pub mod config;
 pub mod refusal;
 pub mod secret;

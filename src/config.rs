@@ -1,0 +1,6 @@
+//! The settings.
+
+mod file;
+mod mistake;
+mod scalar;
+mod value;

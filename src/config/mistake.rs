@@ -1,0 +1,141 @@
+//! What is wrong in the settings, where, and what would be right.
+//!
+//! Provides [`Mistake`] (one line for a person), [`Mistakes`] (all of them, the error of [`super::load`]) and
+//! [`Findings`], which collects while lowering goes on. It deliberately knows no setting: what counts as a
+//! mistake is said by the code that lowers the setting.
+
+use std::{cell::RefCell, fmt, sync::Arc};
+
+/// A position in a settings file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as its path was given.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// The first character of `file`: for what concerns the file as a whole.
+    pub(crate) fn start(file: &Arc<str>) -> Place {
+        Place {
+            file: Arc::clone(file),
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One thing that is wrong in the settings. Displays as one line: `file:line:column: what; instead`.
+///
+/// The order of mistakes is that of their places.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong.
+    pub what: String,
+    /// What would be right.
+    pub instead: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.place, self.what, self.instead)
+    }
+}
+
+/// Everything found wrong in the settings, in the order of file, line and column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Why the settings do not load: one at least.
+    pub mistakes: Vec<Mistake>,
+    /// What would be worth a look even without them.
+    pub warnings: Vec<Mistake>,
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.mistakes.iter().map(Mistake::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// What has been found so far. Lowering notes a mistake here and goes on to the next key.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    mistakes: RefCell<Vec<Mistake>>,
+    warnings: RefCell<Vec<Mistake>>,
+}
+
+impl Findings {
+    /// Notes a mistake: the settings will not load.
+    pub(crate) fn mistake(&self, at: &Place, wrong: Wrong) {
+        self.mistakes.borrow_mut().push(wrong.at(at));
+    }
+
+    /// Notes a warning: the settings load all the same.
+    pub(crate) fn warning(&self, at: &Place, wrong: Wrong) {
+        self.warnings.borrow_mut().push(wrong.at(at));
+    }
+
+    /// Ends the search: `value` and the warnings if there was no mistake, all mistakes otherwise.
+    ///
+    /// `value` is `None` only if a mistake was noted.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Mistake>), Mistakes> {
+        let mut mistakes = self.mistakes.into_inner();
+        let mut warnings = self.warnings.into_inner();
+        mistakes.sort();
+        warnings.sort();
+        match value {
+            Some(value) if mistakes.is_empty() => Ok((value, warnings)),
+            Some(_) | None => Err(Mistakes { mistakes, warnings }),
+        }
+    }
+}
+
+/// A mistake that does not know its place yet: what is wrong, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    what: String,
+    instead: String,
+}
+
+impl Wrong {
+    /// Both halves are phrases without a full stop; values in them go through [`quoted`].
+    pub(crate) fn new(what: impl Into<String>, instead: impl Into<String>) -> Wrong {
+        Wrong {
+            what: what.into(),
+            instead: instead.into(),
+        }
+    }
+
+    fn at(self, place: &Place) -> Mistake {
+        Mistake {
+            place: place.clone(),
+            what: self.what,
+            instead: self.instead,
+        }
+    }
+}
+
+/// How many characters of a value a mistake repeats.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// `text` in quotes, escaped and cut, so that a mistake stays one line whatever the file holds.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,351 @@
+//! Lowering: from the tree of a file to the types that the gate uses, one key at a time.
+//!
+//! Provides [`Value`] (a value that must become something) and [`Fields`] (the keys of one mapping). Every
+//! function that finds a mistake notes it with its place and returns `None`; the caller goes on with the next
+//! key and gives up its own result at the end (`Some(Rule { name: name?, .. })`), so one reading finds all
+//! mistakes. Keys that nobody asked for are mistakes too. It deliberately knows no setting by name.
+
+use super::{
+    file::{Entry, Kind, Node, Plain},
+    mistake::{Findings, Place, Wrong, quoted},
+};
+
+/// A value on its way into a type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'t> {
+    node: &'t Node,
+    findings: &'t Findings,
+}
+
+impl<'t> Value<'t> {
+    /// A tree's root; its mistakes go to `findings`.
+    pub(crate) fn root(node: &'t Node, findings: &'t Findings) -> Value<'t> {
+        Value { node, findings }
+    }
+
+    /// Where the value stands.
+    pub(crate) fn at(self) -> &'t Place {
+        &self.node.at
+    }
+
+    /// Notes that this value is wrong.
+    pub(crate) fn wrong<T>(self, wrong: Wrong) -> Option<T> {
+        self.findings.mistake(self.at(), wrong);
+        None
+    }
+
+    /// Notes what is worth a look about this value.
+    pub(crate) fn warning(self, warning: Wrong) {
+        self.findings.warning(self.at(), warning);
+    }
+
+    /// A mapping with the keys that `lower` asks for and no others.
+    pub(crate) fn mapping<T>(self, lower: impl FnOnce(&mut Fields<'t>) -> Option<T>) -> Option<T> {
+        let mut fields = Fields {
+            at: self.at(),
+            entries: self.entries()?,
+            findings: self.findings,
+            asked: Vec::new(),
+        };
+        let lowered = lower(&mut fields);
+        fields.report_unknown();
+        lowered
+    }
+
+    /// A mapping from names that the writer chooses: `lower` gets each with its place.
+    pub(crate) fn names<T>(
+        self,
+        mut lower: impl FnMut(Name<'t>, Value<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let lowered = self.entries()?.iter().map(|entry| {
+            let name = Name {
+                text: &entry.key,
+                at: &entry.key_at,
+                findings: self.findings,
+            };
+            lower(name, self.with(&entry.value))
+        });
+        all(lowered)
+    }
+
+    /// A sequence; `lower` gets each of its values. An empty one is an empty list.
+    pub(crate) fn each<T>(self, lower: impl FnMut(Value<'t>) -> Option<T>) -> Option<Vec<T>> {
+        match &self.node.kind {
+            Kind::Sequence(items) => all(items.iter().map(|item| self.with(item)).map(lower)),
+            Kind::Scalar { .. } | Kind::Mapping(_) => self.expected("a list like [a, b]"),
+            Kind::Reported => None,
+        }
+    }
+
+    /// A sequence with at least one value.
+    pub(crate) fn some_of<T>(self, lower: impl FnMut(Value<'t>) -> Option<T>) -> Option<Vec<T>> {
+        let items = self.each(lower)?;
+        if items.is_empty() {
+            return self.wrong(Wrong::new("this list is empty", "name one at least"));
+        }
+        Some(items)
+    }
+
+    /// A sequence, or one value in its place.
+    pub(crate) fn one_or_more<T>(
+        self,
+        mut lower: impl FnMut(Value<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        match self.node.kind {
+            Kind::Sequence(_) => self.some_of(lower),
+            Kind::Scalar { .. } | Kind::Mapping(_) | Kind::Reported => Some(vec![lower(self)?]),
+        }
+    }
+
+    /// Text for people: not empty, and no number or truth value unless in quotes.
+    pub(crate) fn text(self) -> Option<String> {
+        let (_, plain) = self.scalar("text")?;
+        self.parse(|text| match Plain::of(text) {
+            Plain::Boolean | Plain::Number if plain => Err(Wrong::new(
+                format!("{} is no text", quoted(text)),
+                "write it in quotes if it is meant as text",
+            )),
+            Plain::Null | Plain::Boolean | Plain::Number | Plain::Text => Ok(text.to_owned()),
+        })
+    }
+
+    /// Text that is not empty and that `parse` accepts.
+    pub(crate) fn parse<T>(self, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        let (text, _) = self.scalar("text")?;
+        if text.trim().is_empty() {
+            return self.wrong(Wrong::new("this text is empty", "write one"));
+        }
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(wrong) => self.wrong(wrong),
+        }
+    }
+
+    /// One of `words`, with what it stands for.
+    pub(crate) fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
+        self.parse(|text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+                Wrong::new(
+                    format!("{} is not known here", quoted(text)),
+                    format!("it is one of {}", known.join(", ")),
+                )
+            })
+        })
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        match self.scalar("true or false")? {
+            ("true", true) => Some(true),
+            ("false", true) => Some(false),
+            (text, _) => self.wrong(Wrong::new(
+                format!("{} is no truth value", quoted(text)),
+                "write true or false, without quotes",
+            )),
+        }
+    }
+
+    /// A whole number from `min` to `max`, in decimal digits.
+    pub(crate) fn integer(self, min: u32, max: u32) -> Option<u32> {
+        let (text, plain) = self.scalar("a number")?;
+        let number = text.parse().ok();
+        match number.filter(|n| plain && (min..=max).contains(n) && n.to_string() == text) {
+            Some(number) => Some(number),
+            None => self.wrong(Wrong::new(
+                format!("{} is no number from {min} to {max}", quoted(text)),
+                "write it in decimal digits, without quotes",
+            )),
+        }
+    }
+
+    /// Whether `null` is written here, in any of its spellings.
+    pub(crate) fn is_null(self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, plain: true } if Plain::of(text) == Plain::Null)
+    }
+
+    /// Whether a single value is written here, no list and no mapping.
+    pub(crate) fn is_scalar(self) -> bool {
+        matches!(self.node.kind, Kind::Scalar { .. })
+    }
+
+    /// A scalar that is not null, and whether it stands without quotes.
+    fn scalar(self, expected: &str) -> Option<(&'t str, bool)> {
+        match &self.node.kind {
+            Kind::Scalar { .. } if self.is_null() => self.absent(),
+            Kind::Scalar { text, plain } => Some((text, *plain)),
+            Kind::Sequence(_) | Kind::Mapping(_) => self.expected(expected),
+            Kind::Reported => None,
+        }
+    }
+
+    fn entries(self) -> Option<&'t [Entry]> {
+        match &self.node.kind {
+            Kind::Mapping(entries) => Some(entries),
+            Kind::Scalar { .. } | Kind::Sequence(_) => self.expected("a mapping like {key: value}"),
+            Kind::Reported => None,
+        }
+    }
+
+    fn expected<T>(self, expected: &str) -> Option<T> {
+        let found = match &self.node.kind {
+            Kind::Scalar { .. } if self.is_null() => return self.absent(),
+            Kind::Scalar { text, .. } => quoted(text),
+            Kind::Sequence(_) => "a list".to_owned(),
+            Kind::Mapping(_) => "a mapping".to_owned(),
+            Kind::Reported => return None,
+        };
+        self.wrong(Wrong::new(
+            format!("{found} stands here"),
+            format!("{expected} is needed"),
+        ))
+    }
+
+    fn absent<T>(self) -> Option<T> {
+        self.wrong(Wrong::new(
+            "the value is missing",
+            "write one, or take the key away if it is optional",
+        ))
+    }
+
+    fn with(self, node: &'t Node) -> Value<'t> {
+        Value { node, ..self }
+    }
+}
+
+/// A name that the writer of the file chose as a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name<'t> {
+    /// The name as written.
+    pub(crate) text: &'t str,
+    /// Where it stands.
+    pub(crate) at: &'t Place,
+    findings: &'t Findings,
+}
+
+impl<'t> Name<'t> {
+    /// The name as `parse` reads it.
+    pub(crate) fn parse<T>(self, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        parse(self.text)
+            .map_err(|wrong| self.findings.mistake(self.at, wrong))
+            .ok()
+    }
+}
+
+/// The keys of one mapping while they are asked for.
+#[derive(Debug)]
+pub(crate) struct Fields<'t> {
+    at: &'t Place,
+    entries: &'t [Entry],
+    findings: &'t Findings,
+    asked: Vec<&'static str>,
+}
+
+impl<'t> Fields<'t> {
+    /// Where the mapping begins.
+    pub(crate) fn at(&self) -> &'t Place {
+        self.at
+    }
+
+    /// Notes that the mapping as a whole is wrong.
+    pub(crate) fn wrong<T>(&self, wrong: Wrong) -> Option<T> {
+        self.findings.mistake(self.at, wrong);
+        None
+    }
+
+    /// The value of `key`, if it is written. Each key is asked for once.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
+        self.asked.push(key);
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(Value {
+            node: &entry.value,
+            findings: self.findings,
+        })
+    }
+
+    /// The value of a key that must be there.
+    pub(crate) fn required<T>(
+        &mut self,
+        key: &'static str,
+        lower: impl FnOnce(Value<'t>) -> Option<T>,
+    ) -> Option<T> {
+        match self.take(key) {
+            Some(value) => lower(value),
+            None => self.wrong(Wrong::new(
+                format!("the key {} is missing", quoted(key)),
+                "it is mandatory",
+            )),
+        }
+    }
+
+    /// The value of a key that may be absent: `Some(None)` if it is, `None` if it is wrong.
+    pub(crate) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        lower: impl FnOnce(Value<'t>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.take(key) {
+            Some(value) => lower(value).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// The value of a key that may be absent and then is `default`.
+    pub(crate) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        lower: impl FnOnce(Value<'t>) -> Option<T>,
+    ) -> Option<T> {
+        self.take(key).map_or(Some(default), lower)
+    }
+
+    fn report_unknown(&self) {
+        for entry in self.entries {
+            if !self.asked.contains(&entry.key.as_str()) {
+                let wrong = Wrong::new(
+                    format!("unknown key {}", quoted(&entry.key)),
+                    self.known_instead_of(&entry.key),
+                );
+                self.findings.mistake(&entry.key_at, wrong);
+            }
+        }
+    }
+
+    /// The nearest known key, or all of them if none is near.
+    fn known_instead_of(&self, key: &str) -> String {
+        let near = self.asked.iter().map(|known| (distance(key, known), known));
+        match near.min() {
+            Some((distance, known)) if distance <= 1 + key.len() / 4 => {
+                format!("did you mean {}?", quoted(known))
+            }
+            Some(_) | None => format!("the keys here are {}", self.asked.join(", ")),
+        }
+    }
+}
+
+/// All values, or `None` once every one of them has been looked at.
+fn all<T>(lowered: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let lowered: Vec<Option<T>> = lowered.collect();
+    lowered.into_iter().collect()
+}
+
+/// How many characters to add, drop or change to get from `from` to `to` (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, old) in from.chars().enumerate() {
+        let mut next = vec![line + 1];
+        for (above, (diagonal, new)) in row.iter().skip(1).zip(row.iter().zip(&to)) {
+            let left = next.last().copied().unwrap_or_default();
+            let changed = diagonal + usize::from(old != *new);
+            next.push(changed.min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
