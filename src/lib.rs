@@ -3,3 +3,4 @@
 pub mod config;
 pub mod refusal;
 pub mod secret;
+pub mod target;
