@@ -64,8 +64,6 @@ pub enum Reason {
     UpstreamMalformed,
     /// The agent did not send its request body in time.
     RequestTimeout,
-    /// The gate is ending and takes no new calls.
-    ShuttingDown,
 }
 
 /// Whose fault a refusal is; it decides the status.
@@ -87,7 +85,7 @@ pub enum Fault {
 
 impl Reason {
     /// Every reason, in the order of [`Reason`]: for schemas, documentation and tests.
-    pub const ALL: [Reason; 29] = [
+    pub const ALL: [Reason; 28] = [
         Reason::AuditUnavailable,
         Reason::CertificateInvalid,
         Reason::IdentityUnknown,
@@ -116,7 +114,6 @@ impl Reason {
         Reason::UpstreamTimeout,
         Reason::UpstreamMalformed,
         Reason::RequestTimeout,
-        Reason::ShuttingDown,
     ];
 
     /// The stable word for this reason in answers, events and documentation.
@@ -310,12 +307,6 @@ impl Reason {
                 408,
                 Request,
                 "The request body did not arrive in time.",
-            ),
-            Reason::ShuttingDown => (
-                "shutting_down",
-                503,
-                Ourselves,
-                "The gate is ending; try again.",
             ),
         }
     }

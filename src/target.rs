@@ -5,6 +5,7 @@
 //! are the only host and path types of the product: whoever needs one takes it from a [`Target`].
 
 pub mod address;
+pub mod asked;
 mod authority;
 mod escape;
 mod host;

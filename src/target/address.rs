@@ -4,7 +4,12 @@
 //! (`iana-ipv4-special-registry`, `iana-ipv6-special-registry`, RFC 6890) set apart is forbidden, whether a
 //! registry calls it globally reachable or not, and so are the public-looking addresses of cloud
 //! infrastructure. An IPv6 address that carries an IPv4 address is forbidden whatever it carries: it would be
-//! translated to a destination that was not checked. Exceptions and the gate's own addresses are not known here.
+//! translated to a destination that was not checked. Exceptions and the gate's own addresses are not known here;
+//! a [`Network`] is what an exception opens.
+
+mod network;
+
+pub use network::{Network, NetworkFault};
 
 use std::{
     fmt,

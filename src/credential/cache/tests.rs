@@ -1,0 +1,332 @@
+//! The rules of the cache against a source that says what a test tells it to, on a clock that stands still.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::{credential::LeaseInfo, secret::Secret};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SOON: Duration = Duration::from_secs(5);
+
+/// Gives the scripted answers one after the other, the last one again and again.
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    asked: Arc<AtomicUsize>,
+    /// How long the source takes for an answer.
+    delay: Duration,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Value(&'static str),
+    Leased(&'static str, Duration),
+    Down,
+}
+
+impl Script {
+    fn of(answers: impl IntoIterator<Item = Answer>) -> Script {
+        Script {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            ..Script::default()
+        }
+    }
+
+    fn slow(self, delay: Duration) -> Script {
+        Script { delay, ..self }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn says(&self, answer: Answer) {
+        *self.answers.lock().unwrap() = [answer].into();
+    }
+
+    fn entry(&self) -> Entry<Script> {
+        let template = HeaderTemplate::parse("Bearer {token}").unwrap();
+        Entry::new(self.clone(), template, HOUR, LeaseNames::random().unwrap())
+    }
+}
+
+impl Fetch for Script {
+    async fn fetch(&self) -> Result<Fetched, SourceError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        sleep(self.delay).await;
+        let mut answers = self.answers.lock().unwrap();
+        let answer = match answers.len() {
+            0 | 1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        };
+        answer.expect("the script has an answer").give()
+    }
+
+    fn name(&self) -> String {
+        "script".into()
+    }
+}
+
+impl Answer {
+    fn give(self) -> Result<Fetched, SourceError> {
+        let fetched = |value: &str| Fetched::unleased(Secret::new(value.into()));
+        match self {
+            Answer::Value(value) => Ok(fetched(value)),
+            Answer::Leased(value, duration) => Ok(Fetched {
+                lease: Some(LeaseInfo {
+                    id: format!("database/creds/{value}"),
+                    duration,
+                    renewable: true,
+                }),
+                ..fetched(value)
+            }),
+            Answer::Down => Err(SourceError::TimedOut),
+        }
+    }
+}
+
+/// Lets the tasks that are ready run, without moving the clock.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_fetched_before_somebody_asks() {
+    let script = Script::of([Answer::Value("a")]);
+    let entry = script.entry();
+    sleep(HOUR * 5).await;
+    assert_eq!(script.asked(), 0);
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_used_again_until_half_of_its_time() {
+    let script = Script::of([Answer::Value("a")]);
+    let entry = script.entry();
+    let first = entry.lease(SOON).await.unwrap();
+    advance(HOUR * 2 / 5).await;
+    assert!(Arc::ptr_eq(&first, &entry.lease(SOON).await.unwrap()));
+    settle().await;
+    assert_eq!(script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_after_half_of_the_time_fetches_the_next_without_waiting_for_it() {
+    let script = Script::of([Answer::Value("a"), Answer::Value("b")]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(HOUR / 2).await;
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    settle().await;
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer b");
+    assert_eq!(script.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_one_of_many_uses_starts_the_fetch_ahead() {
+    let script = Script::of([Answer::Value("a")]).slow(SOON);
+    let entry = script.entry();
+    entry.lease(HOUR).await.unwrap();
+    advance(HOUR / 2).await;
+    for _ in 0..100 {
+        entry.lease(SOON).await.unwrap();
+    }
+    sleep(SOON * 2).await;
+    assert_eq!(script.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_nobody_uses_asks_for_nothing() {
+    let script = Script::of([Answer::Value("a")]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    sleep(HOUR * 24).await;
+    assert_eq!(script.asked(), 1);
+    entry.lease(SOON).await.unwrap();
+    assert_eq!(script.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_the_source_ends_when_the_source_says() {
+    let leased = Answer::Leased("a", Duration::from_secs(60));
+    let script = Script::of([leased, Answer::Down]);
+    let entry = script.entry();
+    let lease = entry.lease(SOON).await.unwrap();
+    assert_eq!(lease.class(), Class::Dynamic);
+    advance(Duration::from_secs(57)).await;
+    assert!(entry.lease(SOON).await.is_ok());
+    advance(Duration::from_secs(1)).await;
+    assert!(entry.lease(SOON).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_the_source_is_replaced_at_two_thirds() {
+    let minute = Duration::from_secs(60);
+    let script = Script::of([Answer::Leased("a", minute), Answer::Leased("b", minute)]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(Duration::from_secs(35)).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    assert_eq!(script.asked(), 1);
+    advance(Duration::from_secs(5)).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_over_on_arrival_is_refused() {
+    for duration in [Duration::ZERO, SOON] {
+        let script = Script::of([Answer::Leased("a", duration)]).slow(SOON);
+        let refused = script.entry().lease(HOUR).await.unwrap_err();
+        assert_eq!(refused.cause, SourceError::TooShort.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_down_is_outlived_until_the_end_and_not_longer() {
+    let script = Script::of([Answer::Value("a"), Answer::Down]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    for _ in 0..59 {
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+        settle().await;
+    }
+    advance(Duration::from_secs(58)).await;
+    let refused = entry.lease(SOON).await.unwrap_err();
+    assert_eq!(refused.cause, SourceError::TimedOut.to_string());
+    assert!(refused.retry_after <= FETCH_WAIT_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_down_is_not_hammered() {
+    let script = Script::of([Answer::Down]);
+    let entry = script.entry();
+    for _ in 0..600 {
+        let refused = entry.lease(SOON).await.unwrap_err();
+        assert!(!refused.retry_after.is_zero());
+        advance(Duration::from_secs(1)).await;
+    }
+    // 1 + 2 + 4 + 8 + 16 s, then every 30 s, each up to a quarter sooner
+    assert!((23..=32).contains(&script.asked()), "{}", script.asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_comes_back_is_noticed_when_the_rest_is_over() {
+    let script = Script::of([Answer::Down]);
+    let entry = script.entry();
+    let refused = entry.lease(SOON).await.unwrap_err();
+    script.says(Answer::Value("a"));
+    assert!(entry.lease(SOON).await.is_err());
+    advance(refused.retry_after).await;
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_share_one_fetch() {
+    let script = Script::of([Answer::Value("a")]).slow(SOON);
+    let entry = Arc::new(script.entry());
+    let waiters: Vec<_> = (0..100)
+        .map(|_| {
+            let entry = Arc::clone(&entry);
+            tokio::spawn(async move { entry.lease(HOUR).await })
+        })
+        .collect();
+    for waiter in waiters {
+        assert_eq!(waiter.await.unwrap().unwrap().header(), "Bearer a");
+    }
+    assert_eq!(script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_deadline_and_the_fetch_goes_on() {
+    let script = Script::of([Answer::Value("a")]).slow(SOON);
+    let entry = script.entry();
+    let second = Duration::from_secs(1);
+    let refused = entry.lease(second).await.unwrap_err();
+    assert_eq!(refused.retry_after, PATIENCE);
+    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    assert_eq!(script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_is_given_up() {
+    let script = Script::of([Answer::Value("a")]).slow(HOUR);
+    let entry = script.entry();
+    let refused = entry.lease(HOUR).await.unwrap_err();
+    assert_eq!(refused.cause, SourceError::TimedOut.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_generation_counts_changes_of_the_value_only() {
+    let script = Script::of(["a", "a", "b", "b", "a"].map(Answer::Value));
+    let entry = script.entry();
+    let mut generations = Vec::new();
+    for _ in 0..5 {
+        generations.push(entry.lease(SOON).await.unwrap().generation());
+        advance(HOUR).await;
+    }
+    assert_eq!(generations, [1, 1, 2, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_value_fetched_again_is_good_for_its_full_time() {
+    let script = Script::of([Answer::Value("a")]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(HOUR / 2).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    advance(HOUR * 9 / 10).await;
+    entry.lease(SOON).await.unwrap();
+    assert_eq!(script.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_id_is_a_hash_that_changes_with_the_lease() {
+    let minute = Duration::from_secs(60);
+    let script = Script::of([Answer::Leased("a", minute), Answer::Leased("b", minute)]);
+    let entry = script.entry();
+    let first = entry.lease(SOON).await.unwrap();
+    advance(minute).await;
+    let second = entry.lease(SOON).await.unwrap();
+    assert_ne!(first.id(), second.id());
+    assert_eq!(first.id().len(), 16);
+    assert!(first.id().bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_id_means_nothing_under_another_key() {
+    let script = Script::of([Answer::Value("a")]);
+    let ids = [script.entry(), script.entry()].map(|entry| async move {
+        let lease = entry.lease(SOON).await.unwrap();
+        lease.id().to_owned()
+    });
+    let [first, second] = ids;
+    assert_ne!(first.await, second.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_printed_holds_the_value() {
+    let script = Script::of([Answer::Value("s3cret")]);
+    let entry = script.entry();
+    let lease = entry.lease(SOON).await.unwrap();
+    let printed = format!("{entry:?} {lease:?} {:?}", entry.shared.names);
+    assert!(!printed.contains("s3cret"), "{printed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_no_header_can_carry_is_unavailable() {
+    let script = Script::of([Answer::Value("a\r\nX-Admin: 1")]);
+    let refused = script.entry().lease(SOON).await.unwrap_err();
+    assert!(!refused.cause.contains("X-Admin"));
+}

@@ -1,0 +1,60 @@
+//! A lease for an admission: for whom a credential is, and where it may go.
+//!
+//! The catalogue binds each credential to roles and hosts; a rule of a role names it; both must agree. Nothing here
+//! decides whether a call may be made, and nothing is fetched for a call that was not admitted.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderName;
+
+use super::Entry;
+use crate::{limit::Admission, refusal::Refusal, scope::HostPattern, secret::Lease, target::Host};
+
+/// How long a call waits for a lease that is not there yet.
+const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An entry of the catalogue.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    /// The name that rules use.
+    pub(crate) name: Arc<str>,
+    /// The roles whose rules may name it.
+    pub(crate) roles: Vec<Arc<str>>,
+    /// Where it may go.
+    pub(crate) hosts: Vec<HostPattern>,
+    /// The header that carries it.
+    pub(crate) header: HeaderName,
+    /// The kind of its source: `vault` or `file`.
+    pub(crate) source: &'static str,
+    /// Its source and the lease at hand.
+    pub(crate) entry: Entry,
+}
+
+/// A credential lent to one call.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    /// What was lent.
+    pub(crate) credential: Arc<Credential>,
+    /// The value at hand, valid when it was lent.
+    pub(crate) lease: Arc<Lease>,
+}
+
+impl Credential {
+    /// Whether the catalogue binds it to `role` and to `host` on `port`.
+    pub(crate) fn is_for(&self, role: &str, host: &Host, port: u16) -> bool {
+        self.roles.iter().any(|bound| **bound == *role)
+            && self.hosts.iter().any(|pattern| pattern.matches(host, port))
+    }
+
+    /// Lends it to an admitted call.
+    ///
+    /// # Errors
+    /// No valid lease can be had; the call is not made without one.
+    pub(crate) async fn lend(self: &Arc<Credential>, _for: &Admission) -> Result<Loan, Refusal> {
+        let lease = self.entry.lease(LEASE_TIMEOUT).await?;
+        Ok(Loan {
+            credential: self.clone(),
+            lease,
+        })
+    }
+}

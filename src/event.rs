@@ -1,0 +1,357 @@
+//! What is written for a call: one JSON object a line, schema `tollgate.event/1` (`config/event.schema.json`).
+//!
+//! A [`Record`] is opened before anything else happens to a call and closed by exactly one final event, `refused`
+//! or `ended`, however the call ends: if nobody closes it, its drop does. Room for its lines is reserved when it
+//! is opened. Nothing here holds a secret, and what an agent wrote appears only escaped and cut to a length.
+//! What the gate says of itself goes through `tracing` and shares nothing with this.
+
+mod counted;
+mod log;
+mod shape;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use time::OffsetDateTime;
+
+pub(crate) use self::log::{LINES_MAX, Log, Room, Sink, Unavailable, Writer};
+pub(crate) use self::shape::Kind;
+use self::{counted::Window, shape::line};
+use crate::{
+    identity::certificate::Caller,
+    limit::Admission,
+    refusal::{Reason, Refusal},
+    scope::{Effect, Permit, Role, Verb, Written},
+    target::{Host, Scheme, Target, asked::Seen},
+};
+
+/// The schema of every line.
+pub(crate) const SCHEMA: &str = "tollgate.event/1";
+
+/// What must be on record before the first byte goes upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Calls of verb write or execute, and everything that upgrades or tunnels.
+    Writes,
+    /// Every call.
+    All,
+}
+
+/// A call's open record; see the module.
+#[derive(Debug)]
+pub(crate) struct Record(Box<Open>);
+
+#[derive(Debug)]
+struct Open {
+    room: Room,
+    id: String,
+    begun: Instant,
+    closed: bool,
+    window: Arc<Window>,
+    snapshot: Arc<str>,
+    caller: Option<Arc<Caller>>,
+    role: Option<Arc<Role>>,
+    asked: Option<AskedFor>,
+    rule: Option<RuleTaken>,
+    credential: Option<CredentialUsed>,
+    remaining: Option<u32>,
+    upstream: Upstream,
+    spent: Spent,
+}
+
+/// What was asked for, canonical if it could be read.
+#[derive(Debug)]
+enum AskedFor {
+    Read {
+        method: &'static str,
+        scheme: Scheme,
+        host: Host,
+        port: u16,
+        path: Box<str>,
+        query_names: Vec<String>,
+    },
+    Seen(Seen),
+}
+
+#[derive(Debug)]
+struct RuleTaken {
+    name: Arc<str>,
+    written: Written,
+    verb: Option<Verb>,
+}
+
+/// Which credential a call was made with; never its value.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialUsed {
+    /// The name in the catalogue.
+    pub(crate) name: Arc<str>,
+    /// Where it comes from: `vault` or `file`.
+    pub(crate) source: &'static str,
+    /// `static` or `dynamic`.
+    pub(crate) class: &'static str,
+    /// A keyed hash of the lease.
+    pub(crate) lease: Arc<str>,
+    /// When the lease ends.
+    pub(crate) expires: OffsetDateTime,
+}
+
+#[derive(Debug, Default)]
+struct Upstream {
+    address: Option<SocketAddr>,
+    tls: Option<&'static str>,
+    status: Option<u16>,
+    sent_bytes: u64,
+    answer_bytes: u64,
+}
+
+/// Microseconds from the start of the call to the end of each step.
+#[derive(Debug, Default)]
+struct Spent {
+    decide: Option<u64>,
+    credential: Option<u64>,
+    connect: Option<u64>,
+    first_byte: Option<u64>,
+}
+
+impl Record {
+    /// Opens the record of a call, with room for its two lines.
+    pub(crate) fn open(
+        log: &Log,
+        caller: Option<&Arc<Caller>>,
+        snapshot: &Arc<str>,
+    ) -> Result<Record, Unavailable> {
+        let room = log.reserve(2)?;
+        Ok(Record(Box::new(Open {
+            window: log.window(caller.map_or("", |caller| caller.id.as_str())),
+            room,
+            id: new_id(),
+            begun: Instant::now(),
+            closed: false,
+            snapshot: snapshot.clone(),
+            caller: caller.cloned(),
+            role: None,
+            asked: None,
+            rule: None,
+            credential: None,
+            remaining: None,
+            upstream: Upstream::default(),
+            spent: Spent::default(),
+        })))
+    }
+
+    /// The id of the call's events, which answers of the gate name.
+    pub(crate) fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Notes the role in which the caller acts.
+    pub(crate) fn role(&mut self, role: &Arc<Role>) {
+        self.0.role = Some(role.clone());
+    }
+
+    /// Notes what the agent wrote, if it could not be read.
+    pub(crate) fn seen(&mut self, seen: Seen) {
+        let Seen {
+            method,
+            authority,
+            path,
+        } = seen;
+        let [method, authority, path] =
+            [method, authority, path].map(|text| shape::printable(&text));
+        self.0.asked = Some(AskedFor::Seen(Seen {
+            method,
+            authority,
+            path,
+        }));
+    }
+
+    /// Notes where the call goes.
+    pub(crate) fn target(&mut self, target: &Target) {
+        self.0.asked = Some(AskedFor::Read {
+            method: target.method().as_str(),
+            scheme: target.scheme(),
+            host: target.host().clone(),
+            port: target.port(),
+            path: target.path().as_str().into(),
+            query_names: target.query().map(shape::query_names).unwrap_or_default(),
+        });
+    }
+
+    /// Notes the rule that allows the call.
+    pub(crate) fn permitted(&mut self, permit: &Permit) {
+        let rule = permit.rule();
+        let verb = match &rule.effect {
+            Effect::Allow(grant) => Some(grant.verb),
+            Effect::Deny => None,
+        };
+        self.0.rule = Some(RuleTaken {
+            name: rule.name.clone(),
+            written: rule.written.clone(),
+            verb,
+        });
+        self.0.spent.decide = Some(self.elapsed());
+    }
+
+    /// Notes the rule that denied the call.
+    pub(crate) fn denied(&mut self, name: Arc<str>, written: Written) {
+        self.0.rule = Some(RuleTaken {
+            name,
+            written,
+            verb: None,
+        });
+    }
+
+    /// Notes what the limits left.
+    pub(crate) fn admitted(&mut self, admission: &Admission) {
+        self.0.remaining = Some(admission.remaining());
+    }
+
+    /// Notes the credential that goes with the call.
+    pub(crate) fn credential(&mut self, used: CredentialUsed) {
+        self.0.credential = Some(used);
+        self.0.spent.credential = Some(self.elapsed());
+    }
+
+    /// Notes the connection on which the call leaves.
+    pub(crate) fn connected(&mut self, address: SocketAddr, tls: Option<&'static str>) {
+        self.0.upstream.address = Some(address);
+        self.0.upstream.tls = tls;
+        self.0.spent.connect = Some(self.elapsed());
+    }
+
+    /// Notes that the upstream's answer began.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.0.upstream.status = Some(status);
+        self.0.spent.first_byte = Some(self.elapsed());
+    }
+
+    /// Counts bytes of the answer's body.
+    pub(crate) fn answer_bytes(&mut self, bytes: u64) {
+        self.0.upstream.answer_bytes += bytes;
+    }
+
+    /// Sets the count of bytes of the request's body that were sent.
+    pub(crate) fn sent_bytes(&mut self, bytes: u64) {
+        self.0.upstream.sent_bytes = bytes;
+    }
+
+    /// Puts the call on record as `allowed` before it leaves, if `intent` asks for it.
+    pub(crate) async fn allowed(&mut self, intent: Intent) -> Result<(), Unavailable> {
+        let reads = self
+            .0
+            .rule
+            .as_ref()
+            .is_some_and(|rule| rule.verb == Some(Verb::Read));
+        if intent == Intent::Writes && reads {
+            return Ok(());
+        }
+        let line = line(&self.0.shape(Kind::Allowed, None, None));
+        self.0.room.hand_over(&line).await
+    }
+
+    /// Closes the record: the call was refused. Above a rate the refusals of one identity are counted instead.
+    pub(crate) fn refused(mut self, refusal: &Refusal) {
+        self.0.closed = true;
+        if self.0.window.admits() {
+            let line = line(&self.0.shape(Kind::Refused, Some(refusal), None));
+            self.0.room.append(&line);
+        }
+    }
+
+    /// Closes the record: the call was made and its answer went back whole.
+    pub(crate) fn ended(self) {
+        self.end("complete");
+    }
+
+    /// Closes the record: the call was made and broke off, for which `outcome` is the word.
+    pub(crate) fn broken(self, outcome: &'static str) {
+        self.end(outcome);
+    }
+
+    fn end(mut self, outcome: &'static str) {
+        self.0.end(outcome);
+    }
+
+    fn elapsed(&self) -> u64 {
+        micros(self.0.begun.elapsed())
+    }
+}
+
+impl Open {
+    fn end(&mut self, outcome: &'static str) {
+        self.closed = true;
+        let line = line(&self.shape(Kind::Ended, None, Some(outcome)));
+        self.room.append(&line);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.end("aborted");
+        }
+    }
+}
+
+/// Writes that a handshake failed or a connection's bytes were no request: there is no call to record.
+pub(crate) fn connection_refused(
+    log: &Log,
+    caller: Option<&Arc<Caller>>,
+    snapshot: &Arc<str>,
+    refusal: &Refusal,
+) {
+    if let Ok(record) = Record::open(log, caller, snapshot) {
+        record.refused(refusal);
+    } else {
+        tracing::warn!(
+            reason = Reason::AuditUnavailable.code(),
+            "a refused connection could not be recorded"
+        );
+    }
+}
+
+/// Writes that the gate started, with the address it listens on.
+pub(crate) fn started(log: &Log, listen: SocketAddr, snapshot: &str) -> Result<(), Unavailable> {
+    let mut room = log.reserve(1)?;
+    let line = line(&shape::Started {
+        schema: SCHEMA,
+        id: new_id(),
+        time: now(),
+        kind: "started",
+        listen,
+        version: env!("CARGO_PKG_VERSION"),
+        snapshot,
+    });
+    room.append(&line);
+    Ok(())
+}
+
+/// Writes that the gate stopped, and whether every call could end by itself.
+pub(crate) fn stopped(log: &Log, complete: bool) {
+    if let Ok(mut room) = log.reserve(1) {
+        let outcome = if complete { "drained" } else { "deadline" };
+        let stopped = shape::Stopped {
+            schema: SCHEMA,
+            id: new_id(),
+            time: now(),
+            kind: "stopped",
+            outcome,
+        };
+        room.append(&line(&stopped));
+    }
+}
+
+fn new_id() -> String {
+    ulid::Ulid::generate().to_string()
+}
+
+fn now() -> String {
+    shape::timestamp(OffsetDateTime::now_utc())
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

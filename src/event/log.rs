@@ -1,0 +1,341 @@
+//! The one writer of events: a bounded queue of lines and the thread that hands them to the operating system.
+//!
+//! Room for a call's lines is reserved before the call begins, so a line is never lost for want of it. Lines are
+//! written in batches; a call that must be on record before it leaves waits until its line was handed over. When
+//! a sink cannot be written to, lines are kept and no new room is given: no record, no call.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::counted::Window;
+
+/// Lines that may be reserved or waiting at a time.
+pub(crate) const LINES_MAX: usize = 8192;
+/// How long a line may wait for others to be written with it, unless somebody waits for it.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// A batch of this size is written at once.
+const BATCH_BYTES: usize = 64 * 1024;
+/// How often counted lines are written.
+const COUNT_TIME: Duration = Duration::from_secs(1);
+/// How long a call may wait for its line to be handed over.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the writer waits before it tries a failing sink again.
+const RETRY_TIME: Duration = Duration::from_millis(100);
+/// Identities whose refusals are counted apart; those above share one count.
+const WINDOWS_MAX: usize = 4096;
+
+/// The log: cheap to clone, shared by every call.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    handed: watch::Sender<u64>,
+    windows: Mutex<HashMap<Arc<str>, Arc<Window>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// Lines in `bytes`.
+    waiting: usize,
+    /// Lines given as room and not written yet, those in `bytes` and those being written included.
+    taken: usize,
+    /// The number of the last line appended.
+    last: u64,
+    /// Whether somebody waits for a line in `bytes`.
+    urgent: bool,
+    /// Whether a sink cannot be written to.
+    failing: bool,
+    closing: bool,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(File),
+}
+
+/// Room for lines, given back when dropped.
+#[derive(Debug)]
+#[must_use = "room is for a line"]
+pub(crate) struct Room {
+    log: Log,
+    lines: usize,
+}
+
+/// The log cannot take a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unavailable;
+
+impl Sink {
+    /// Opens a file for appending; a new one is readable by its owner only.
+    pub(crate) fn file(path: &Path) -> io::Result<Sink> {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map(Sink::File)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Stdout => {
+                let mut stdout = io::stdout().lock();
+                let written = stdout.write(bytes)?;
+                stdout.flush().map(|()| written)
+            }
+            Sink::File(file) => file.write(bytes),
+        }
+    }
+}
+
+/// The writer thread, to be ended by [`Writer::finish`].
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Log,
+    thread: JoinHandle<()>,
+}
+
+impl Log {
+    /// A log to `sinks`, with its writer.
+    pub(crate) fn start(sinks: Vec<Sink>) -> io::Result<(Log, Writer)> {
+        let shared = Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            handed: watch::Sender::new(0),
+            windows: Mutex::default(),
+        };
+        let log = Log(Arc::new(shared));
+        let writing = log.clone();
+        let thread = std::thread::Builder::new()
+            .name("events".into())
+            .spawn(move || {
+                Writing {
+                    log: writing,
+                    sinks: sinks.into_iter().map(|sink| (sink, 0)).collect(),
+                }
+                .run()
+            })?;
+        Ok((log.clone(), Writer { log, thread }))
+    }
+
+    /// Room for `lines` lines, if the log can take them.
+    pub(crate) fn reserve(&self, lines: usize) -> Result<Room, Unavailable> {
+        let mut queue = self.queue();
+        if queue.failing || queue.closing || queue.taken + lines > LINES_MAX {
+            return Err(Unavailable);
+        }
+        queue.taken += lines;
+        Ok(Room {
+            log: self.clone(),
+            lines,
+        })
+    }
+
+    /// The count of refusals for `identity`.
+    pub(super) fn window(&self, identity: &str) -> Arc<Window> {
+        let mut windows = self
+            .0
+            .windows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = if windows.len() < WINDOWS_MAX || windows.contains_key(identity) {
+            identity
+        } else {
+            ""
+        };
+        windows.entry(key.into()).or_default().clone()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Appends one line, which ends in a newline; the answer is its number. Room for it must be left.
+    pub(crate) fn append(&mut self, line: &[u8]) -> u64 {
+        debug_assert!(self.lines > 0, "a line without room");
+        self.lines = self.lines.saturating_sub(1);
+        let mut queue = self.log.queue();
+        let first = queue.bytes.is_empty();
+        queue.bytes.extend_from_slice(line);
+        queue.waiting += 1;
+        queue.last += 1;
+        if first || queue.bytes.len() >= BATCH_BYTES {
+            self.log.0.wake.notify_one();
+        }
+        queue.last
+    }
+
+    /// Appends one line and waits until it was handed to the operating system.
+    pub(crate) async fn hand_over(&mut self, line: &[u8]) -> Result<(), Unavailable> {
+        let mut handed = self.log.0.handed.subscribe();
+        let number = self.append(line);
+        self.log.queue().urgent = true;
+        self.log.0.wake.notify_one();
+        let waiting =
+            tokio::time::timeout(HANDOVER_TIMEOUT, handed.wait_for(|last| *last >= number)).await;
+        waiting
+            .ok()
+            .and_then(Result::ok)
+            .map(drop)
+            .ok_or(Unavailable)
+    }
+
+    /// The log that gave the room.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.lines > 0 {
+            self.log.queue().taken -= self.lines;
+        }
+    }
+}
+
+impl Writer {
+    /// Writes what waits, within the patience of [`HANDOVER_TIMEOUT`], and ends the thread.
+    pub(crate) fn finish(self) {
+        self.log.queue().closing = true;
+        self.log.0.wake.notify_one();
+        let patience = Instant::now() + HANDOVER_TIMEOUT;
+        while !self.thread.is_finished() && Instant::now() < patience {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The writer thread's own state: each sink with the bytes of the batch it has already taken.
+struct Writing {
+    log: Log,
+    sinks: Vec<(Sink, usize)>,
+}
+
+impl Writing {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        let mut counted = Instant::now();
+        loop {
+            let (lines, last, closing) = self.wait(&mut batch, &mut counted);
+            self.write(&batch, closing);
+            batch.clear();
+            self.log.queue().taken -= lines;
+            self.log.0.handed.send_replace(last);
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Waits for lines that are due and takes them; counted lines are added once a [`COUNT_TIME`].
+    fn wait(&self, batch: &mut Vec<u8>, counted: &mut Instant) -> (usize, u64, bool) {
+        let mut queue = self.log.queue();
+        loop {
+            if counted.elapsed() >= COUNT_TIME || queue.closing {
+                *counted = Instant::now();
+                let lines = self.counted_lines();
+                queue.bytes.extend_from_slice(&lines);
+            }
+            if queue.urgent || queue.closing || queue.bytes.len() >= BATCH_BYTES {
+                break;
+            }
+            let patience = if queue.bytes.is_empty() {
+                COUNT_TIME
+            } else {
+                BATCH_TIME
+            };
+            let (woken, waited) = self
+                .log
+                .0
+                .wake
+                .wait_timeout(queue, patience)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if waited.timed_out() && !queue.bytes.is_empty() {
+                break;
+            }
+        }
+        queue.urgent = false;
+        std::mem::swap(batch, &mut queue.bytes);
+        (
+            std::mem::take(&mut queue.waiting),
+            queue.last,
+            queue.closing,
+        )
+    }
+
+    fn counted_lines(&self) -> Vec<u8> {
+        let windows = self
+            .log
+            .0
+            .windows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        windows
+            .iter()
+            .flat_map(|(identity, window)| window.line(identity))
+            .collect()
+    }
+
+    /// Writes `batch` to every sink; keeps at it until all have it, or until the log is closing.
+    fn write(&mut self, batch: &[u8], closing: bool) {
+        for (_, taken) in &mut self.sinks {
+            *taken = 0;
+        }
+        let mut failing = false;
+        while !self
+            .sinks
+            .iter_mut()
+            .all(|(sink, taken)| advance(sink, taken, batch))
+        {
+            if closing || self.log.queue().closing {
+                tracing::error!("events were lost: a sink could not be written to at the end");
+                return;
+            }
+            if !failing {
+                failing = true;
+                tracing::error!("events cannot be written; calls are refused until they can");
+            }
+            self.log.queue().failing = true;
+            std::thread::park_timeout(RETRY_TIME);
+        }
+        if failing {
+            tracing::info!("events can be written again");
+            self.log.queue().failing = false;
+        }
+    }
+}
+
+/// Writes the rest of `batch` to `sink`; the answer is whether it has all of it.
+fn advance(sink: &mut Sink, taken: &mut usize, batch: &[u8]) -> bool {
+    while let Some(rest) = batch.get(*taken..).filter(|rest| !rest.is_empty()) {
+        match sink.write(rest) {
+            Ok(0) => return false,
+            Ok(written) => *taken += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,443 @@
+//! Which headers cross the gate and which never do: the only list there is.
+//!
+//! A request header crosses unless it belongs to the connection, carries a credential or an identity, forwards,
+//! or overrides the method or the URL. An answer's header crosses unless it belongs to the connection, sets
+//! state that outlives the call, or speaks in the gate's name. What a rule injects is `inject`'s.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::refusal::{Reason, Refusal};
+
+/// The id of a call's event, on every answer that the gate itself makes.
+pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("tollgate-event");
+
+/// The reason code, on every answer that the gate itself makes.
+pub(crate) const REASON: HeaderName = HeaderName::from_static("tollgate-reason");
+
+/// Checks that the request has exactly one reading of its length, and that `Connection` names nothing it must
+/// not (RFC 9112 sections 6.1, 6.3 and 9.6).
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let malformed = |cause: &'static str| Err(Refusal::because(Reason::RequestMalformed, cause));
+    let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if codings > 1 || lengths > 1 || codings + lengths > 1 {
+        return malformed("the length is given more than once");
+    }
+    if headers
+        .get(header::TRANSFER_ENCODING)
+        .is_some_and(|coding| !is(coding, "chunked"))
+    {
+        return malformed("a transfer coding other than chunked");
+    }
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return malformed("more than one Host");
+    }
+    if headers
+        .get_all(header::EXPECT)
+        .iter()
+        .any(|expect| !is(expect, "100-continue"))
+    {
+        return malformed("an expectation other than 100-continue");
+    }
+    if named_by_connection(headers).any(|name| {
+        matches!(
+            &*lower(name),
+            "host" | "content-length" | "transfer-encoding" | "cookie"
+        )
+    }) {
+        return malformed("Connection names a header that is not its own");
+    }
+    Ok(())
+}
+
+/// Whether the request header `name` may cross; `headers` are all headers of the request.
+pub(crate) fn request_crosses(name: &HeaderName, headers: &HeaderMap) -> bool {
+    let text = name.as_str();
+    !is_connection_own(text)
+        && !is_gate_side(text)
+        && !carries_credential(text)
+        && !overrides(text)
+        && !text.contains('_')
+        && !is_named(name, headers)
+}
+
+/// Whether the answer's header `name` may cross back; `headers` are all headers of the answer.
+pub(crate) fn answer_crosses(name: &HeaderName, value: &HeaderValue, headers: &HeaderMap) -> bool {
+    let text = name.as_str();
+    !is_connection_own(text)
+        && !text.starts_with("proxy-")
+        && !text.starts_with("tollgate-")
+        && !matches!(
+            text,
+            "alt-svc" | "set-cookie" | "set-cookie2" | "content-length"
+        )
+        && !(text == "www-authenticate" && is_connection_bound(value))
+        && !is_named(name, headers)
+}
+
+/// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,
+/// routed or authorised may not (RFC 9110 section 6.5.1).
+pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let controls = matches!(
+        text,
+        "host" | "content-length" | "content-encoding" | "content-type" | "content-range"
+    );
+    !controls
+        && !is_connection_own(text)
+        && !is_gate_side(text)
+        && !carries_credential(text)
+        && !overrides(text)
+        && !text.contains('_')
+        && !matches!(text, "set-cookie" | "set-cookie2" | "location" | "alt-svc")
+}
+
+/// What of `trailers` may cross, in either direction.
+pub(crate) fn crossing_trailers(trailers: &HeaderMap) -> HeaderMap {
+    trailers
+        .iter()
+        .filter(|(name, _)| trailer_crosses(name))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect()
+}
+
+/// The names of a `Trailer` header that may cross, as one value; absent if none may.
+pub(crate) fn trailer_names(headers: &HeaderMap) -> Option<HeaderValue> {
+    let crossing: Vec<&str> = tokens(headers, &header::TRAILER)
+        .filter(|name| {
+            HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| trailer_crosses(&name))
+        })
+        .collect();
+    if crossing.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(&crossing.join(", ")).ok()
+    }
+}
+
+/// Whether the agent takes trailers (RFC 9110 section 6.5.1).
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// Whether a catalogue entry may inject a header of this name: one that a connection or the framing owns may not.
+pub(crate) fn may_be_injected(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    !is_connection_own(text) && !matches!(text, "host" | "content-length" | "cookie" | "expect")
+}
+
+/// Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to a proxy.
+fn is_connection_own(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+    )
+}
+
+/// Headers that the gate makes itself, or that speak of who forwarded for whom.
+fn is_gate_side(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "expect"
+            | "max-forwards"
+            | "via"
+            | "forwarded"
+            | "x-real-ip"
+            | "true-client-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "cf-connecting-ip"
+            | "fastly-client-ip"
+            | "x-client-verify"
+            | "x-client-cert"
+            | "client-cert"
+            | "client-cert-chain"
+            | "x-original-host"
+            | "x-host"
+            | "x-http-host-override"
+            | "x-accel-redirect"
+            | "x-sendfile"
+            | "txn-token"
+            | "workload-identity-token"
+            | "workload-proof-token"
+    ) || [
+        "x-forwarded",
+        "x-ssl-",
+        "x-envoy-",
+        "x-spiffe-",
+        "proxy-",
+        "tollgate-",
+        "ssl-client-",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
+}
+
+/// Headers that override the method or the URL.
+fn overrides(name: &str) -> bool {
+    matches!(
+        name,
+        "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-method"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-original-method"
+            | "x-rewrite-url"
+            | "x-override-url"
+    )
+}
+
+/// Headers that carry a credential, by name or by the look of the name.
+fn carries_credential(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "cookie2"
+            | "signature"
+            | "signature-input"
+            | "dpop"
+            | "x-csrf-token"
+            | "x-xsrf-token"
+            | "x-hub-signature"
+            | "x-hub-signature-256"
+            | "ocp-apim-subscription-key"
+            | "sec-websocket-protocol"
+            | "x-amz-date"
+            | "x-amz-content-sha256"
+            | "x-amz-signature"
+            | "x-goog-iam-authority-selector"
+    ) || looks_like_credential(name)
+}
+
+/// Names such as `x-api-key`, `private-token`, `x-shopify-access-token`, `dd-application-key`, `x-auth`.
+fn looks_like_credential(name: &str) -> bool {
+    let ends = [
+        "-token",
+        "-secret",
+        "-password",
+        "-apikey",
+        "-api-key",
+        "-access-key",
+        "-application-key",
+        "-credential",
+    ];
+    let whole = [
+        "token",
+        "secret",
+        "password",
+        "apikey",
+        "api-key",
+        "auth",
+        "x-auth",
+        "x-key",
+        "access-key",
+        "jwt",
+    ];
+    // An idempotency key is none: it names the call, not the caller.
+    whole.contains(&name)
+        || ends.iter().any(|end| name.ends_with(end))
+        || name.contains("authorization")
+        || name.contains("auth-key")
+        || name.contains("session-id")
+}
+
+/// Challenges whose answer authenticates the connection instead of the request.
+fn is_connection_bound(challenge: &HeaderValue) -> bool {
+    let scheme = challenge
+        .as_bytes()
+        .split(|byte| *byte == b' ')
+        .next()
+        .unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"negotiate") || scheme.eq_ignore_ascii_case(b"ntlm")
+}
+
+fn is_named(name: &HeaderName, headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONNECTION)
+        && named_by_connection(headers).any(|named| named.eq_ignore_ascii_case(name.as_str()))
+}
+
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    tokens(headers, &header::CONNECTION)
+}
+
+/// The comma-separated tokens of every header `name`; what is not ASCII names nothing.
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|token| token.trim_matches([' ', '\t']))
+        .filter(|token| !token.is_empty())
+}
+
+fn is(value: &HeaderValue, expected: &str) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(expected.as_bytes())
+}
+
+fn lower(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+            .collect()
+    }
+
+    fn crosses(name: &'static str) -> bool {
+        request_crosses(&HeaderName::from_static(name), &HeaderMap::new())
+    }
+
+    #[test]
+    fn the_headers_that_real_apis_need_cross() {
+        for name in [
+            "accept",
+            "content-type",
+            "anthropic-version",
+            "idempotency-key",
+            "user-agent",
+            "if-none-match",
+            "x-github-api-version",
+            "range",
+            "x-request-id",
+            "x-stainless-timeout",
+            "openai-organization",
+        ] {
+            assert!(crosses(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_carries_a_credential_an_identity_or_an_override_crosses() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-api-key",
+            "api-key",
+            "x-goog-api-key",
+            "x-auth-token",
+            "private-token",
+            "job-token",
+            "x-amz-security-token",
+            "x-shopify-access-token",
+            "dd-api-key",
+            "dd-application-key",
+            "ocp-apim-subscription-key",
+            "signature",
+            "dpop",
+            "x-hub-signature",
+            "x-forwarded-for",
+            "forwarded",
+            "via",
+            "x-forwarded-client-cert",
+            "x-ssl-client-s-dn",
+            "x-real-ip",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-http-method-override",
+            "x-method-override",
+            "x-envoy-original-path",
+            "x_api_key",
+            "transfer_encoding",
+            "te",
+            "upgrade",
+            "keep-alive",
+            "proxy-connection",
+            "http2-settings",
+            "grpc-metadata-authorization",
+            "authorization-bin",
+            "x-accel-redirect",
+            "max-forwards",
+        ] {
+            assert!(!crosses(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_connection_names_does_not_cross() {
+        let all = headers(&[
+            ("connection", "close, X-Secret-Hop"),
+            ("x-secret-hop", "1"),
+            ("x-other", "1"),
+        ]);
+        assert!(!request_crosses(
+            &HeaderName::from_static("x-secret-hop"),
+            &all
+        ));
+        assert!(request_crosses(&HeaderName::from_static("x-other"), &all));
+    }
+
+    #[test]
+    fn two_readings_of_the_length_are_refused() {
+        for lines in [
+            &[("content-length", "6"), ("transfer-encoding", "chunked")][..],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[("transfer-encoding", "chunked, chunked")],
+            &[("content-length", "5"), ("content-length", "5")],
+            &[("host", "a.test"), ("host", "a.test")],
+            &[("expect", "100-continue, x")],
+            &[("connection", "close, Content-Length")],
+        ] {
+            assert!(check_framing(&headers(lines)).is_err(), "{lines:?}");
+        }
+        assert!(
+            check_framing(&headers(&[
+                ("transfer-encoding", "Chunked"),
+                ("expect", "100-continue")
+            ]))
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn an_answer_loses_cookies_and_what_speaks_in_the_gates_name() {
+        let value = HeaderValue::from_static("Negotiate abc");
+        for name in [
+            "set-cookie",
+            "alt-svc",
+            "proxy-authenticate",
+            "tollgate-reason",
+            "connection",
+            "www-authenticate",
+        ] {
+            assert!(
+                !answer_crosses(&HeaderName::from_static(name), &value, &HeaderMap::new()),
+                "{name}"
+            );
+        }
+        let bearer = HeaderValue::from_static("Bearer realm=\"x\"");
+        assert!(answer_crosses(
+            &header::WWW_AUTHENTICATE,
+            &bearer,
+            &HeaderMap::new()
+        ));
+    }
+
+    #[test]
+    fn trailers_that_authorise_or_frame_are_not_announced() {
+        let all = headers(&[("trailer", "Authorization, X-Checksum, Content-Length")]);
+        assert_eq!(trailer_names(&all).unwrap(), "X-Checksum");
+    }
+}

@@ -1,0 +1,164 @@
+//! Strip what the agent sent, put the credential in: a call becomes an [`Outbound`], the only thing that leaves.
+//!
+//! The outbound request is built anew from the typed call: its URI from the canonical path, its `Host` from the
+//! judged host, its headers by `headers`' list, its framing by the connection. The credential goes in last, and
+//! only after role and host were held against the catalogue once more.
+
+pub(crate) mod header;
+
+use http::{HeaderMap, HeaderValue, Request, Uri, header as names};
+use hyper::body::Incoming;
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    credential::Loan,
+    headers,
+    limit::{Admission, Slot},
+    refusal::{Reason, Refusal},
+    scope::Permit,
+    target::{Host, Scheme, Target},
+    upstream::{Place, Route, sending::Sending},
+};
+
+/// What may leave: made of an admission, a route and, if the rule names one, a lease.
+#[derive(Debug)]
+#[must_use = "an outbound is sent or the call ends"]
+pub(crate) struct Outbound {
+    pub(crate) place: Place,
+    pub(crate) route: Route,
+    pub(crate) request: Request<Sending>,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) takes_trailers: bool,
+}
+
+impl Outbound {
+    /// Builds the request that leaves; `body_patience` is how long the agent's body may stand still.
+    ///
+    /// # Errors
+    /// The credential may not be used by this role or for this host, whatever the rule says.
+    pub(crate) fn build(
+        admission: Admission,
+        route: Route,
+        loan: Option<Loan>,
+        body_patience: Duration,
+    ) -> Result<Outbound, Refusal> {
+        let (permit, slot) = admission.into_parts();
+        check(&permit, loan.as_ref())?;
+        let role = permit.role().name.clone();
+        let (target, asked, body) = permit.into_asked().into_parts();
+        let place = place(role, &target, loan.as_ref());
+        let takes_trailers = headers::takes_trailers(&asked);
+        let request = request(&target, &asked, body, body_patience)?;
+        let request = match loan {
+            Some(loan) => put_in(request, &loan),
+            None => request,
+        };
+        Ok(Outbound {
+            place,
+            route,
+            request,
+            slot,
+            takes_trailers,
+        })
+    }
+}
+
+/// The second side of the two-sided binding: the catalogue's word on role and host, and on the rule's choice.
+fn check(permit: &Permit, loan: Option<&Loan>) -> Result<(), Refusal> {
+    let named = permit.grant().credential.as_deref();
+    if named != loan.map(|loan| &*loan.credential.name) {
+        return Err(Refusal::because(
+            Reason::CredentialForbidden,
+            "the lease is not the one that the rule names",
+        ));
+    }
+    let Some(loan) = loan else { return Ok(()) };
+    let target = permit.target();
+    if target.scheme() != Scheme::Https {
+        return Err(Refusal::because(
+            Reason::CredentialForbidden,
+            "a credential never travels in clear",
+        ));
+    }
+    if loan
+        .credential
+        .is_for(&permit.role().name, target.host(), target.port())
+    {
+        Ok(())
+    } else {
+        Err(Refusal::because(
+            Reason::CredentialForbidden,
+            "the catalogue does not bind it to this role and host",
+        ))
+    }
+}
+
+fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {
+    Place {
+        role,
+        host: target.host().clone(),
+        port: target.port(),
+        scheme: target.scheme(),
+        credential: loan.map(|loan| (loan.credential.name.clone(), loan.lease.generation())),
+    }
+}
+
+fn request(
+    target: &Target,
+    asked: &HeaderMap,
+    body: Incoming,
+    patience: Duration,
+) -> Result<Request<Sending>, Refusal> {
+    let mut request = Request::new(Sending::new(body, patience));
+    *request.method_mut() = target.method().as_http();
+    *request.uri_mut() = origin_form(target)?;
+    let mut fields = HeaderMap::with_capacity(asked.len() + 4);
+    fields.insert(
+        names::HOST,
+        host_field(target.host(), target.port(), target.scheme())?,
+    );
+    for (name, value) in asked {
+        if headers::request_crosses(name, asked) {
+            fields.append(name, value.clone());
+        }
+    }
+    if let Some(trailers) = headers::trailer_names(asked) {
+        fields.insert(names::TRAILER, trailers);
+    }
+    if headers::takes_trailers(asked) {
+        fields.insert(names::TE, HeaderValue::from_static("trailers"));
+    }
+    *request.headers_mut() = fields;
+    Ok(request)
+}
+
+/// The canonical path and the query, and nothing else of the URI.
+fn origin_form(target: &Target) -> Result<Uri, Refusal> {
+    let path = target.path().as_str();
+    let text = match target.query() {
+        Some(query) => [path, "?", query.as_str()].concat(),
+        None => path.to_owned(),
+    };
+    Uri::try_from(text)
+        .map_err(|_| Refusal::because(Reason::TargetMalformed, "the canonical target is no URI"))
+}
+
+/// `Host` as the judged target names it (RFC 9110 section 7.2): the port only where it is not the scheme's own.
+fn host_field(host: &Host, port: u16, scheme: Scheme) -> Result<HeaderValue, Refusal> {
+    let name = host.in_url();
+    let text = if port == scheme.default_port() {
+        name.into_owned()
+    } else {
+        format!("{name}:{port}")
+    };
+    HeaderValue::try_from(text)
+        .map_err(|_| Refusal::because(Reason::TargetMalformed, "the host is no header value"))
+}
+
+/// The credential, last and alone: whatever the slot held before is gone.
+fn put_in(mut request: Request<Sending>, loan: &Loan) -> Request<Sending> {
+    request
+        .headers_mut()
+        .insert(loan.credential.header.clone(), loan.lease.header().clone());
+    request
+}

@@ -1,0 +1,245 @@
+//! The answer on its way back: what may pass, and what is taken out.
+//!
+//! An answer streams: nothing here holds a body. Its framing is made anew, its headers cross by `headers`' list,
+//! its end closes the call's record and gives its connection back. Redirects are the agent's to follow, as calls
+//! of their own.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use crate::{
+    event::Record,
+    headers,
+    limit::Slot,
+    refusal::{Reason, Refusal},
+    upstream::{Answer, Leased, idle::Idle},
+};
+
+/// The body of an answer to an agent.
+#[derive(Debug)]
+pub(crate) struct Body(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    /// The gate's own words.
+    Own(Full<Bytes>),
+    /// The upstream's.
+    Upstream(Box<Relayed>),
+}
+
+/// An upstream's body on its way, with all that lives until it ends.
+#[derive(Debug)]
+struct Relayed {
+    body: Incoming,
+    idle: Idle,
+    record: Option<Record>,
+    connection: Option<Leased>,
+    /// The call's place among those in flight, held until the body has ended.
+    _slot: Option<Slot>,
+}
+
+/// An answer that broke on the way; the agent's connection ends with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Brings `answer` back, cleaned, with the call's record in its body.
+///
+/// # Errors
+/// The answer can be read in more than one way; its connection is dropped.
+pub(crate) fn answer(answer: Answer, record: Record) -> Result<Response<Body>, (Refusal, Record)> {
+    let Answer {
+        response,
+        connection,
+        slot,
+        idle_timeout,
+        takes_trailers,
+    } = answer;
+    let (parts, body) = response.into_parts();
+    if let Err(refusal) = check(parts.status, &parts.headers) {
+        return Err((refusal, record));
+    }
+    let mut cleaned = cross(&parts.headers);
+    // A HEAD or 304 answer tells the length of a body that does not come (RFC 9110 section 8.6).
+    if body.is_end_stream()
+        && let Some(length) = length(&parts.headers)
+    {
+        cleaned.insert(header::CONTENT_LENGTH, length.into());
+    }
+    if takes_trailers && let Some(names) = headers::trailer_names(&parts.headers) {
+        cleaned.insert(header::TRAILER, names);
+    }
+    let relayed = Relayed::new(body, idle_timeout, record, (connection, slot));
+    let mut response = Response::new(Body(Inner::Upstream(Box::new(relayed))));
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = cleaned;
+    Ok(response)
+}
+
+/// One reading of the length (RFC 9112 section 6.3), and no switch of protocols that nobody asked for.
+fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+    let malformed = |cause: &'static str| Err(Refusal::because(Reason::UpstreamMalformed, cause));
+    let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if codings + lengths > 1 {
+        return malformed("the answer gives its length more than once");
+    }
+    let coding = headers.get(header::TRANSFER_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return malformed("the answer has a transfer coding other than chunked");
+    }
+    if status.is_informational() {
+        return malformed("the answer switches protocols unasked");
+    }
+    Ok(())
+}
+
+fn length(answered: &HeaderMap) -> Option<u64> {
+    answered
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn cross(answered: &HeaderMap) -> HeaderMap {
+    let mut cleaned = HeaderMap::with_capacity(answered.len());
+    for (name, value) in answered {
+        if headers::answer_crosses(name, value, answered) {
+            cleaned.append(name, value.clone());
+        }
+    }
+    cleaned
+}
+
+impl Body {
+    /// A body of the gate's own.
+    pub(crate) fn of(bytes: impl Into<Bytes>) -> Body {
+        Body(Inner::Own(Full::new(bytes.into())))
+    }
+}
+
+impl Relayed {
+    fn new(
+        body: Incoming,
+        idle: Duration,
+        record: Record,
+        held: (Leased, Option<Slot>),
+    ) -> Relayed {
+        let (connection, slot) = held;
+        let ended = body.is_end_stream();
+        let mut relayed = Relayed {
+            body,
+            idle: Idle::new(idle),
+            record: Some(record),
+            connection: Some(connection),
+            _slot: slot,
+        };
+        if ended {
+            relayed.end();
+        }
+        relayed
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.break_off("upstream_aborted")))),
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending if self.idle.poll(cx).is_ready() => {
+                Poll::Ready(Some(Err(self.break_off("upstream_idle"))))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        self.idle.reset();
+        if let (Some(bytes), Some(record)) = (frame.data_ref(), &mut self.record) {
+            record.answer_bytes(bytes.len() as u64);
+        }
+        if self.body.is_end_stream() {
+            self.end();
+        }
+        match frame.into_trailers() {
+            Ok(trailers) => Frame::trailers(headers::crossing_trailers(&trailers)),
+            Err(data) => data,
+        }
+    }
+
+    /// The answer went back whole: its connection may serve another call.
+    fn end(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            if let Some(record) = &mut self.record {
+                record.sent_bytes(connection.sent_bytes());
+            }
+            connection.give_back();
+        }
+        if let Some(record) = self.record.take() {
+            record.ended();
+        }
+    }
+
+    fn break_off(&mut self, outcome: &'static str) -> Broken {
+        let sent = self
+            .connection
+            .take()
+            .map(|connection| connection.sent_bytes());
+        if let Some(mut record) = self.record.take() {
+            record.sent_bytes(sent.unwrap_or_default());
+            record.broken(outcome);
+        }
+        Broken
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.get_mut().0 {
+            Inner::Own(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Inner::Upstream(relayed) => relayed.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Own(body) => body.is_end_stream(),
+            Inner::Upstream(relayed) => relayed.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Own(body) => body.size_hint(),
+            Inner::Upstream(relayed) => relayed.body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! A role's rules decide; a [`Permit`] is the proof that one of them allows this very call.
+//!
+//! Pure: the same role, the same call, the same day give the same verdict; nothing is resolved, fetched or
+//! counted here. Reading manifests is `config`'s.
+
+pub mod host;
+pub mod path;
+
+use std::{collections::HashMap, sync::Arc};
+
+use time::Date;
+
+pub use self::{
+    host::{HostPattern, NamePattern},
+    path::PathPattern,
+};
+use crate::{
+    identity::SpiffeId,
+    refusal::{Reason, Refusal},
+    target::{Method, Methods, Target, address, asked::Asked},
+};
+
+/// A role as used: who it is for, who answers for it, and what its rules allow.
+#[derive(Debug)]
+pub struct Role {
+    /// The name, that of its file.
+    pub name: Arc<str>,
+    /// What the role is for.
+    pub purpose: Arc<str>,
+    /// Who answers for it technically.
+    pub owner: Arc<str>,
+    /// Who wants it.
+    pub sponsor: Arc<str>,
+    /// The last day on which the role is in force.
+    pub review_by: Date,
+    /// Who may act in it; no identity stands in two roles.
+    pub identities: Vec<SpiffeId>,
+    /// How often, for all its identities together.
+    pub limit: Rate,
+    rules: Vec<Rule>,
+    by_host: HostIndex,
+}
+
+/// One entry of a manifest.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The name, unique in its role.
+    pub name: Arc<str>,
+    /// Whether it allows or denies.
+    pub effect: Effect,
+    /// The hosts and ports that it names.
+    pub hosts: Vec<HostPattern>,
+    /// The methods that it names.
+    pub methods: Methods,
+    /// The paths that it names.
+    pub paths: Vec<PathPattern>,
+    /// Whether `%2F` may stand in a segment.
+    pub encoded_slash: bool,
+    /// Where it is written.
+    pub written: Written,
+}
+
+/// What a matching rule does.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// The call may be made.
+    Allow(Grant),
+    /// The call may not be made, whatever other rules say.
+    Deny,
+}
+
+/// What an allow rule grants with its yes.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What kind of act this is for governance and the log.
+    pub verb: Verb,
+    /// The catalogue name of the credential, or none by an explicit word of the manifest.
+    pub credential: Option<Arc<str>>,
+    /// How often, for each identity.
+    pub limit: Option<RuleLimit>,
+}
+
+/// What kind of act a rule allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Looks, changes nothing.
+    Read,
+    /// Changes something.
+    Write,
+    /// Makes something happen.
+    Execute,
+}
+
+impl Verb {
+    /// The word of manifests and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Read => "read",
+            Verb::Write => "write",
+            Verb::Execute => "execute",
+        }
+    }
+}
+
+/// So many calls in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// Calls, at least 1.
+    pub calls: u32,
+    /// In this time.
+    pub per: std::time::Duration,
+}
+
+/// The limit of a rule, for each identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RuleLimit {
+    /// How often.
+    pub rate: Option<Rate>,
+    /// How many at once above the steady rate; the rate's own number of calls if absent.
+    pub burst: Option<u32>,
+    /// How many in flight at a time.
+    pub in_flight: Option<u32>,
+}
+
+/// Where a rule is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The file as the settings name it.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// Rules by the hosts they name, in file order: the cost of a decision does not grow with rules of other hosts.
+#[derive(Debug, Default)]
+struct HostIndex {
+    exact: HashMap<Box<str>, Vec<usize>>,
+    one_label: HashMap<Box<str>, Vec<usize>>,
+}
+
+/// Why a role does not allow a call.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a denial must become a refusal"]
+pub enum Denial<'r> {
+    /// The role is past its review date.
+    ReviewOverdue,
+    /// This rule denies it.
+    DeniedByRule(&'r Rule),
+    /// No rule names it.
+    NoRule,
+    /// No rule names it, and its host is an address that no rule should.
+    AddressForbidden(address::Class),
+    /// A rule would name it, were it not for an encoded slash that the rule does not take.
+    EncodedSlash,
+}
+
+impl Role {
+    /// A role whose rules are ready to decide.
+    pub fn with_rules(self, rules: Vec<Rule>) -> Role {
+        let by_host = HostIndex::of(&rules);
+        Role {
+            rules,
+            by_host,
+            ..self
+        }
+    }
+
+    /// A role without rules: it allows nothing.
+    pub fn new(name: Arc<str>, review_by: Date, limit: Rate) -> Role {
+        let empty: Arc<str> = "".into();
+        Role {
+            name,
+            purpose: empty.clone(),
+            owner: empty.clone(),
+            sponsor: empty,
+            review_by,
+            identities: Vec::new(),
+            limit,
+            rules: Vec::new(),
+            by_host: HostIndex::default(),
+        }
+    }
+
+    /// The rules in file order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Whether any rule names this port: what a tunnel may be asked for.
+    pub fn names_port(&self, port: u16) -> bool {
+        self.rules
+            .iter()
+            .flat_map(|rule| &rule.hosts)
+            .any(|host| host.port == port)
+    }
+
+    /// Whether any rule names this host and port.
+    pub fn names_host(&self, host: &crate::target::Host, port: u16) -> bool {
+        self.by_host.naming(host.as_str()).any(|n| {
+            self.rules
+                .get(n)
+                .is_some_and(|rule| rule.hosts.iter().any(|p| p.matches(host, port)))
+        })
+    }
+
+    /// Decides: the number of the allow rule in force for `target` on the day `today`.
+    ///
+    /// Deny rules win; else the first matching allow rule in file order. Does not allocate.
+    pub fn verdict(&self, target: &Target, today: Date) -> Result<usize, Denial<'_>> {
+        if today > self.review_by {
+            return Err(Denial::ReviewOverdue);
+        }
+        let mut allowed = None;
+        let mut spoiled = false;
+        for n in self.by_host.naming(target.host().as_str()) {
+            let Some(rule) = self.rules.get(n) else {
+                continue;
+            };
+            match rule.names(target) {
+                Match::Yes if matches!(rule.effect, Effect::Deny) => {
+                    return Err(Denial::DeniedByRule(rule));
+                }
+                Match::Yes => allowed = allowed.min(Some(n)).or(Some(n)),
+                Match::ButForEncodedSlash => spoiled = true,
+                Match::No => {}
+            }
+        }
+        allowed.ok_or_else(|| self.absence(target, spoiled))
+    }
+
+    /// Why no rule allows `target`.
+    fn absence(&self, target: &Target, spoiled: bool) -> Denial<'_> {
+        match target.host().ip().and_then(address::forbidden) {
+            Some(class) => Denial::AddressForbidden(class),
+            None if spoiled => Denial::EncodedSlash,
+            None => Denial::NoRule,
+        }
+    }
+}
+
+/// Whether a rule names a target.
+enum Match {
+    Yes,
+    No,
+    ButForEncodedSlash,
+}
+
+impl Rule {
+    fn names(&self, target: &Target) -> Match {
+        let place = self
+            .hosts
+            .iter()
+            .any(|pattern| pattern.matches(target.host(), target.port()));
+        if !place || !self.methods.contains(target.method()) {
+            return Match::No;
+        }
+        let path = target.path();
+        match self.effect {
+            Effect::Deny if self.paths.iter().any(|pattern| pattern.denies(path)) => Match::Yes,
+            Effect::Allow(_) if self.paths.iter().any(|pattern| pattern.allows(path)) => {
+                if path.has_encoded_slash() && !self.encoded_slash {
+                    Match::ButForEncodedSlash
+                } else {
+                    Match::Yes
+                }
+            }
+            Effect::Deny | Effect::Allow(_) => Match::No,
+        }
+    }
+
+    /// Whether the rule lists this method.
+    pub fn lists(&self, method: Method) -> bool {
+        self.methods.contains(method)
+    }
+}
+
+impl HostIndex {
+    fn of(rules: &[Rule]) -> HostIndex {
+        let mut index = HostIndex::default();
+        for (n, pattern) in rules
+            .iter()
+            .enumerate()
+            .flat_map(|(n, rule)| rule.hosts.iter().map(move |p| (n, p)))
+        {
+            let (map, key) = match &pattern.name {
+                NamePattern::Exact(host) => (&mut index.exact, host.as_str()),
+                NamePattern::OneLabel(suffix) => (&mut index.one_label, &**suffix),
+            };
+            let numbers = map.entry(key.into()).or_default();
+            if numbers.last() != Some(&n) {
+                numbers.push(n);
+            }
+        }
+        index
+    }
+
+    /// The numbers of the rules that name `host` on any port; a number may come twice.
+    fn naming(&self, host: &str) -> impl Iterator<Item = usize> {
+        let wider = host::parent(host).and_then(|parent| self.one_label.get(parent));
+        self.exact
+            .get(host)
+            .into_iter()
+            .chain(wider)
+            .flatten()
+            .copied()
+    }
+}
+
+/// Proof that a rule of a role allows this very call; it owns the call it judged.
+#[derive(Debug)]
+#[must_use = "a permit is used or the call ends"]
+pub struct Permit {
+    role: Arc<Role>,
+    rule: usize,
+    asked: Asked,
+}
+
+/// A call that was not permitted, with the rule that denied it if one did.
+#[derive(Debug)]
+pub struct NotPermitted {
+    /// The no.
+    pub refusal: Refusal,
+    /// Name and place of the deny rule.
+    pub rule: Option<(Arc<str>, Written)>,
+}
+
+impl Permit {
+    /// Judges `asked` by the rules of `role` as they stand on `today`.
+    pub fn judge(role: &Arc<Role>, asked: Asked, today: Date) -> Result<Permit, NotPermitted> {
+        match role.verdict(asked.target(), today) {
+            Ok(rule) => Ok(Permit {
+                role: role.clone(),
+                rule,
+                asked,
+            }),
+            Err(denial) => Err(denial.into()),
+        }
+    }
+
+    /// The role in which the call is made.
+    pub fn role(&self) -> &Arc<Role> {
+        &self.role
+    }
+
+    /// The number of the rule that allows it.
+    pub fn rule_number(&self) -> usize {
+        self.rule
+    }
+
+    /// The rule that allows it.
+    pub fn rule(&self) -> &Rule {
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "verdict gave the number of a rule of this role"
+        )]
+        &self.role.rules[self.rule]
+    }
+
+    /// What the rule grants.
+    pub fn grant(&self) -> &Grant {
+        match &self.rule().effect {
+            Effect::Allow(grant) => grant,
+            Effect::Deny => unreachable!("verdict gives allow rules only"),
+        }
+    }
+
+    /// Where the call goes.
+    pub fn target(&self) -> &Target {
+        self.asked.target()
+    }
+
+    /// The call itself, to be built anew.
+    pub(crate) fn into_asked(self) -> Asked {
+        self.asked
+    }
+}
+
+impl From<Denial<'_>> for NotPermitted {
+    fn from(denial: Denial<'_>) -> NotPermitted {
+        let because = |reason, cause: &'static str| NotPermitted {
+            refusal: Refusal::because(reason, cause),
+            rule: None,
+        };
+        match denial {
+            Denial::ReviewOverdue => NotPermitted {
+                refusal: Reason::ReviewOverdue.into(),
+                rule: None,
+            },
+            Denial::NoRule => NotPermitted {
+                refusal: Reason::NoRule.into(),
+                rule: None,
+            },
+            Denial::DeniedByRule(rule) => NotPermitted {
+                refusal: Reason::DeniedByRule.into(),
+                rule: Some((rule.name.clone(), rule.written.clone())),
+            },
+            Denial::AddressForbidden(class) => because(Reason::AddressForbidden, class.as_str()),
+            Denial::EncodedSlash => because(
+                Reason::PathAmbiguous,
+                "the rule does not take an encoded slash",
+            ),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The right to use one secret value until a moment. It is made by `credential` and used by `inject`.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::Secret;
+
+/// The most by which a lease ends early for us, so that the other side never sees a credential past its end.
+const SKEW_MAX: Duration = Duration::from_secs(2);
+
+/// No term is longer, whatever a source says: the sum with a clock must not overflow.
+const TERM_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A credential's value, ready to send, with the end of its use.
+///
+/// Clones of the [`Arc`](std::sync::Arc) around it may outlive the end: a request in flight finishes with the
+/// lease it began with.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    value: Secret,
+    header: HeaderValue,
+    term: Term,
+    mark: Mark,
+}
+
+/// What the record and the connection pools know a lease by.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// Whether the source takes the value back by itself.
+    pub(crate) class: Class,
+    /// Grows by one when the entry's value changes, and only then.
+    pub(crate) generation: u64,
+    /// 16 hex digits of a keyed hash.
+    pub(crate) id: String,
+}
+
+/// Whether the source takes the value back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// A value that somebody stored: it works until somebody changes it, its end is ours.
+    Static,
+    /// A value that was made for us and that the source ends.
+    Dynamic,
+}
+
+/// How long a value may be used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term {
+    /// The end on the clock that decides.
+    end: Instant,
+    /// Until when it is handed out: a little before the end.
+    usable_until: Instant,
+    /// The end on the wall clock, for the record.
+    expires: SystemTime,
+}
+
+impl Term {
+    /// A term of `length` that began `at` (and at `wall` on the wall clock).
+    ///
+    /// It is usable until 2 s before its end, or until 5 % before it if that is later. A term has at most 366 days.
+    pub(crate) fn new(at: Instant, wall: SystemTime, length: Duration) -> Term {
+        let length = length.min(TERM_MAX);
+        let end = at + length;
+        Term {
+            end,
+            usable_until: end - SKEW_MAX.min(length / 20),
+            expires: wall + length,
+        }
+    }
+
+    /// Whether something with this term may still be used.
+    pub(crate) fn covers(&self, now: Instant) -> bool {
+        now < self.usable_until
+    }
+
+    /// What is left of it.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.end.saturating_duration_since(now)
+    }
+}
+
+impl Lease {
+    /// Puts a lease together; `header` is made of `value` and marked sensitive.
+    pub(crate) fn new(value: Secret, header: HeaderValue, term: Term, mark: Mark) -> Lease {
+        debug_assert!(
+            header.is_sensitive(),
+            "a header value made of a secret is sensitive"
+        );
+        Lease {
+            value,
+            header,
+            term,
+            mark,
+        }
+    }
+
+    /// The value, to find it in what comes back.
+    pub(crate) fn value(&self) -> &Secret {
+        &self.value
+    }
+
+    /// The header value that carries the credential; marked sensitive, wiped with its last clone.
+    pub(crate) fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// Whether it may still be used for a request that begins now.
+    pub(crate) fn usable(&self, now: Instant) -> bool {
+        self.term.covers(now)
+    }
+
+    /// What is left of it.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.term.remaining(now)
+    }
+
+    /// Its end on the wall clock, for the record.
+    pub(crate) fn expires(&self) -> SystemTime {
+        self.term.expires
+    }
+
+    /// Whether the source takes the value back by itself.
+    pub(crate) fn class(&self) -> Class {
+        self.mark.class
+    }
+
+    /// Grows by one when the entry's value changes, and only then: connections that carry the value can be keyed by it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.mark.generation
+    }
+
+    /// The name of this lease in the record: 16 hex digits of a keyed hash, comparable within one run of the gate.
+    pub(crate) fn id(&self) -> &str {
+        &self.mark.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usable_after(length: Duration, passed: Duration) -> bool {
+        let begin = Instant::now();
+        Term::new(begin, SystemTime::now(), length).covers(begin + passed)
+    }
+
+    #[test]
+    fn a_long_term_is_not_used_in_its_last_two_seconds() {
+        let hour = Duration::from_secs(3600);
+        assert!(usable_after(hour, Duration::from_millis(3_597_999)));
+        assert!(!usable_after(hour, Duration::from_millis(3_598_000)));
+    }
+
+    #[test]
+    fn a_short_term_is_not_used_in_its_last_twentieth() {
+        let short = Duration::from_secs(10);
+        assert!(usable_after(short, Duration::from_millis(9_499)));
+        assert!(!usable_after(short, Duration::from_millis(9_500)));
+    }
+
+    #[test]
+    fn an_endless_term_is_cut_to_a_year() {
+        let begin = Instant::now();
+        let term = Term::new(begin, SystemTime::now(), Duration::MAX);
+        assert_eq!(term.remaining(begin), TERM_MAX);
+    }
+
+    #[test]
+    fn an_empty_term_covers_no_moment() {
+        assert!(!usable_after(Duration::ZERO, Duration::ZERO));
+    }
+}

@@ -1,0 +1,78 @@
+//! Accepts connections, at most so many at once, until told to stop.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{proxy::Gate, session, shutdown::Ending};
+
+/// How long the listener rests when the process is out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The agents' listener.
+pub(crate) struct Server {
+    pub(crate) listener: TcpListener,
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) gate: Arc<Gate>,
+    /// Connections at a time; the next one waits in the kernel's queue.
+    pub(crate) connections_max: usize,
+    /// How long calls may take to end once the end was announced.
+    pub(crate) drain: Duration,
+}
+
+impl Server {
+    /// Serves until `ending`, then lets open calls finish within the drain time; the answer is whether all did.
+    pub(crate) async fn run(self, mut ending: Ending) -> bool {
+        let places = Arc::new(Semaphore::new(self.connections_max));
+        let mut sessions = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = ending.wait() => break,
+                Some(_) = sessions.join_next() => {}
+                accepted = accept(&self.listener, &places) => match accepted {
+                    Ok((stream, place)) => {
+                        let session = session::serve(self.gate.clone(), self.acceptor.clone(), stream, ending.clone());
+                        sessions.spawn(async move {
+                            session.await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        let drained = timeout(self.drain, async {
+            while sessions.join_next().await.is_some() {}
+        })
+        .await
+        .is_ok();
+        // What is cut off here still writes its final event, when it is dropped.
+        sessions.shutdown().await;
+        drained
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}

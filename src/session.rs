@@ -1,0 +1,197 @@
+//! One client connection: its handshake, who it is, then its requests.
+//!
+//! Every request ends in `proxy`; what hyper itself refuses, before there is a request, is written as an event here.
+
+pub(crate) mod rewind;
+pub(crate) mod tunnel;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use self::tunnel::{Opening, Tunnel};
+use crate::{
+    event,
+    identity::certificate::Caller,
+    proxy::{self, Agent, Gate},
+    refusal::{Reason, Refusal},
+    relay::Body,
+    shutdown::Ending,
+    target::asked::Ingress,
+};
+
+/// How long a TLS handshake may take.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and how long a connection may stay idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// The most bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(
+    gate: Arc<Gate>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    ending: Ending,
+) {
+    let (stream, caller) = match admit(&acceptor, stream).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refused(&gate, None, &refusal),
+    };
+    let attempts = gate.attempts(&caller);
+    let agent = Arc::new(Agent {
+        caller: Arc::new(caller),
+        attempts,
+    });
+    if let Err(refusal) = agent.attempt() {
+        return refused(&gate, Some(&agent), &refusal);
+    }
+    let opening = Opening::default();
+    let conversation = Conversation {
+        gate,
+        agent,
+        ending,
+    };
+    conversation.open(stream, &opening).await;
+    if let Some(tunnel) = opening.take() {
+        conversation.tunnel(tunnel).await;
+    }
+}
+
+/// The handshake, and the identity that it proved.
+async fn admit(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+) -> Result<(TlsStream<TcpStream>, Caller), Refusal> {
+    let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+    let stream = handshake
+        .map_err(|_| Refusal::because(Reason::ProtocolRefused, "the TLS handshake took too long"))?
+        .map_err(|error| handshake_refusal(&error))?;
+    let leaf = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(<[_]>::first);
+    let leaf =
+        leaf.ok_or_else(|| Refusal::because(Reason::CertificateInvalid, "no certificate"))?;
+    let caller = Caller::read(leaf)
+        .map_err(|fault| Refusal::because(Reason::CertificateInvalid, fault.to_string()))?;
+    Ok((stream, caller))
+}
+
+/// A handshake that failed over the certificate, or over anything else.
+pub(crate) fn handshake_refusal(error: &std::io::Error) -> Refusal {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        Some(
+            error @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented),
+        ) => Refusal::because(Reason::CertificateInvalid, error.to_string()),
+        Some(error) => Refusal::because(Reason::ProtocolRefused, error.to_string()),
+        None => Refusal::because(
+            Reason::ProtocolRefused,
+            "the connection broke off during the handshake",
+        ),
+    }
+}
+
+fn refused(gate: &Gate, agent: Option<&Agent>, refusal: &Refusal) {
+    let caller = agent.map(|agent| &agent.caller);
+    event::connection_refused(&gate.log, caller, &gate.snapshot.load().version, refusal);
+}
+
+/// What the requests of one connection have in common.
+#[derive(Clone)]
+pub(crate) struct Conversation {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) ending: Ending,
+}
+
+impl Conversation {
+    /// Serves the requests of the agents' listener, until the connection ends or becomes a tunnel.
+    async fn open(&self, stream: TlsStream<TcpStream>, opening: &Opening) {
+        let ingress = Ingress::Open;
+        let answer = async |request: Request<Incoming>| {
+            Ok::<_, Infallible>(match *request.method() {
+                Method::CONNECT => tunnel::connect(&self.gate, &self.agent, request, opening),
+                _ => self.exchange(&ingress, request).await,
+            })
+        };
+        let connection = http()
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let mut ending = self.ending.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = ending.wait() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        self.note(ended);
+    }
+
+    /// Serves the requests inside a tunnel.
+    pub(crate) async fn inside<S>(&self, stream: S, ingress: Ingress)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let answer = async |request| Ok::<_, Infallible>(self.exchange(&ingress, request).await);
+        let connection = http().serve_connection(TokioIo::new(stream), service_fn(answer));
+        let mut connection = std::pin::pin!(connection);
+        let mut ending = self.ending.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = ending.wait() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        self.note(ended);
+    }
+
+    async fn exchange(&self, ingress: &Ingress, request: Request<Incoming>) -> Response<Body> {
+        proxy::exchange(&self.gate, &self.agent, ingress, request).await
+    }
+
+    /// Serves the tunnel that a connection has become.
+    async fn tunnel(&self, tunnel: Tunnel) {
+        let ended = tunnel.serve(self).await;
+        if let Err(refusal) = ended {
+            refused(&self.gate, Some(&self.agent), &refusal);
+        }
+    }
+
+    /// Writes what hyper refused by itself; a connection that merely closed is none of it.
+    fn note(&self, ended: hyper::Result<()>) {
+        let Err(error) = ended else { return };
+        let refusal = match () {
+            () if error.is_parse() => Refusal::because(Reason::RequestMalformed, error.to_string()),
+            () if error.is_timeout() => {
+                Refusal::because(Reason::RequestTimeout, "the head did not arrive in time")
+            }
+            () => return,
+        };
+        refused(&self.gate, Some(&self.agent), &refusal);
+    }
+}
+
+fn http() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+}

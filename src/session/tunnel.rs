@@ -1,0 +1,259 @@
+//! `CONNECT`: answer it, then serve what is inside.
+//!
+//! A tunnel has one authority, fixed by `CONNECT`. Its first byte decides: a TLS handshake is intercepted, an HTTP/1.1
+//! request is served as it is, anything else is closed: there is no way through that is not read. What the role does
+//! not allow is refused inside, where the agent can read why; only ports outside the role, malformed requests and
+//! spent budgets are refused at `CONNECT` itself.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, header, request::Parts};
+use hyper::{
+    body::Incoming,
+    upgrade::{OnUpgrade, Upgraded},
+};
+use hyper_util::rt::TokioIo;
+use time::OffsetDateTime;
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+
+use super::{Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, rewind::Rewind};
+use crate::{
+    event::Record,
+    headers,
+    proxy::{Agent, Gate},
+    refusal::{Reason, Refusal},
+    refuse,
+    relay::Body,
+    target::{
+        Host,
+        asked::{Ingress, Seen, parse_authority},
+    },
+    tls::mint,
+};
+
+/// How long a tunnel may stay silent before its first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
+/// What a first read may take.
+const FIRST_READ_BYTES: usize = 4096;
+/// The first byte of a TLS handshake record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Where a connection leaves the tunnel that it is about to become.
+#[derive(Debug, Default)]
+pub(crate) struct Opening(Mutex<Option<Tunnel>>);
+
+/// A tunnel that was granted.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    host: Host,
+    port: u16,
+    upgrade: OnUpgrade,
+}
+
+type Outer = Rewind<TlsStream<TcpStream>>;
+
+impl Opening {
+    /// The tunnel, if one was granted.
+    pub(crate) fn take(&self) -> Option<Tunnel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn leave(&self, tunnel: Tunnel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+}
+
+/// Answers a `CONNECT`: yes and a tunnel in `opening`, or no with the reason in the reason phrase.
+pub(crate) fn connect(
+    gate: &Gate,
+    agent: &Agent,
+    request: Request<Incoming>,
+    opening: &Opening,
+) -> Response<Body> {
+    let snapshot = gate.snapshot.load_full();
+    let (parts, body) = request.into_parts();
+    let granted = agent.attempt().and_then(|()| {
+        let standing = snapshot.standing(&agent.caller, OffsetDateTime::now_utc())?;
+        let (host, port) = authority(&parts)?;
+        if standing.may_tunnel(port) {
+            Ok((host, port))
+        } else {
+            Err(Reason::PortForbidden.into())
+        }
+    });
+    match granted {
+        Ok((host, port)) => {
+            let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
+            opening.leave(Tunnel {
+                host,
+                port,
+                upgrade,
+            });
+            Response::new(Body::of(Bytes::new()))
+        }
+        Err(refusal) => refuse_connect(gate, agent, &refusal, &parts),
+    }
+}
+
+/// A granted `CONNECT` is no call and has no event; a refused one is told like a call.
+fn refuse_connect(gate: &Gate, agent: &Agent, refusal: &Refusal, parts: &Parts) -> Response<Body> {
+    let snapshot = gate.snapshot.load();
+    let Ok(mut record) = Record::open(&gate.log, Some(&agent.caller), &snapshot.version) else {
+        return refuse::unrecorded();
+    };
+    if let Some(standing) = snapshot.standings.get(&agent.caller.id) {
+        record.role(&standing.role);
+    }
+    record.seen(Seen::of(parts, &Ingress::Open));
+    refuse::connect(refusal, record)
+}
+
+/// The authority of a `CONNECT` (RFC 9110 section 9.3.6): with a port, without a body, and no other in `Host`.
+fn authority(parts: &Parts) -> Result<(Host, u16), Refusal> {
+    let malformed = |cause: &'static str| Refusal::because(Reason::RequestMalformed, cause);
+    headers::check_framing(&parts.headers)?;
+    if has_body(&parts.headers) {
+        return Err(malformed("CONNECT with a body"));
+    }
+    let named = parts
+        .uri
+        .authority()
+        .ok_or_else(|| malformed("CONNECT without an authority"))?;
+    let named = parse_authority(named.as_str())?;
+    let (host, port) = named.into_parts();
+    let port = port.ok_or_else(|| malformed("CONNECT without a port"))?;
+    if let Some(value) = parts.headers.get(header::HOST) {
+        let value = value.to_str().map_err(|_| malformed("Host is not ASCII"))?;
+        let beside = parse_authority(value)?;
+        if *beside.host() != host || beside.port().is_some_and(|beside| beside != port) {
+            return Err(Refusal::because(
+                Reason::AuthorityMismatch,
+                "Host differs from the target of CONNECT",
+            ));
+        }
+    }
+    Ok((host, port))
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
+}
+
+impl Tunnel {
+    /// Serves what is inside until it ends.
+    pub(crate) async fn serve(self, conversation: &Conversation) -> Result<(), Refusal> {
+        let Tunnel {
+            host,
+            port,
+            upgrade,
+        } = self;
+        // An error says that the agent went away before it was answered.
+        let Ok(upgraded) = upgrade.await else {
+            return Ok(());
+        };
+        let mut ending = conversation.ending.clone();
+        let first = tokio::select! {
+            first = timeout(FIRST_BYTE_TIMEOUT, first_bytes(upgraded)) => first,
+            () = ending.wait() => return Ok(()),
+        };
+        let (first_byte, stream) = match first {
+            Ok(Some(first)) => first,
+            Ok(None) => return Ok(()),
+            Err(_elapsed) => {
+                return Err(Refusal::because(
+                    Reason::RequestTimeout,
+                    "the tunnel stayed silent",
+                ));
+            }
+        };
+        match first_byte {
+            TLS_HANDSHAKE => intercept(conversation, stream, host, port).await,
+            b'A'..=b'Z' => {
+                conversation
+                    .inside(
+                        stream,
+                        Ingress::Tunnel {
+                            host,
+                            port,
+                            clear: true,
+                        },
+                    )
+                    .await;
+                Ok(())
+            }
+            _ => Err(Reason::ProtocolRefused.into()),
+        }
+    }
+}
+
+/// The first byte of a tunnel and the stream with it; none if the agent closed it.
+async fn first_bytes(upgraded: Upgraded) -> Option<(u8, Outer)> {
+    let parts = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>().ok()?;
+    let mut stream = parts.io.into_inner();
+    let mut first = BytesMut::from(&parts.read_buf[..]);
+    if first.is_empty() {
+        first.reserve(FIRST_READ_BYTES);
+        stream.read_buf(&mut first).await.ok()?;
+    }
+    let byte = *first.first()?;
+    Some((byte, Rewind::new(first.freeze(), stream)))
+}
+
+/// The TLS handshake inside, with a leaf for the tunnel's host and for no other.
+async fn intercept(
+    conversation: &Conversation,
+    stream: Outer,
+    host: Host,
+    port: u16,
+) -> Result<(), Refusal> {
+    let too_long = |_| {
+        Refusal::because(
+            Reason::ProtocolRefused,
+            "the handshake in the tunnel took too long",
+        )
+    };
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let hello = timeout(HANDSHAKE_TIMEOUT, hello)
+        .await
+        .map_err(too_long)?
+        .map_err(|e| handshake_refusal(&e))?;
+    let named = mint::names(&host, &hello.client_hello());
+    let snapshot = conversation.gate.snapshot.load_full();
+    let keep = snapshot
+        .standing(&conversation.agent.caller, OffsetDateTime::now_utc())
+        .is_ok_and(|standing| standing.role.names_host(&host, port));
+    let config = snapshot.mint.config(&host, keep).map_err(|error| {
+        tracing::error!(%error, "no certificate could be made for a tunnel");
+        Refusal::because(Reason::ProtocolRefused, "no certificate could be made")
+    })?;
+    drop(snapshot);
+    // A handshake that names another host gets its alert from here.
+    let handshake = timeout(HANDSHAKE_TIMEOUT, hello.into_stream(config))
+        .await
+        .map_err(too_long)?;
+    if !named {
+        return Err(Refusal::because(
+            Reason::AuthorityMismatch,
+            "SNI differs from the target of CONNECT",
+        ));
+    }
+    let stream = handshake.map_err(|error| handshake_refusal(&error))?;
+    conversation
+        .inside(
+            stream,
+            Ingress::Tunnel {
+                host,
+                port,
+                clear: false,
+            },
+        )
+        .await;
+    Ok(())
+}

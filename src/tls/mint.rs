@@ -1,0 +1,220 @@
+//! Certificates for the inside of tunnels, signed by the interception authority.
+//!
+//! One key for the process, one short-lived leaf a host with that host as its only name, and its ready server
+//! configuration kept in a bounded cache. Each configuration answers to its own host only: a handshake that names
+//! another is refused by an alert.
+
+use std::{
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lru::LruCache;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
+    KeyUsagePurpose, SerialNumber,
+};
+use rustls::{
+    ServerConfig,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+    version::{TLS12, TLS13},
+};
+use time::{Duration, OffsetDateTime};
+
+use super::stores::{self, StoreError};
+use crate::target::Host;
+
+/// How long a leaf holds.
+const LEAF_LIFETIME: Duration = Duration::hours(24);
+/// How long a leaf is shown before a new one is made.
+const LEAF_USE: Duration = Duration::hours(12);
+/// How far back a leaf begins, for clients whose clock is behind.
+const LEAF_SKEW: Duration = Duration::hours(1);
+/// Hosts whose configuration is kept.
+const HOSTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+
+/// Makes leaf certificates.
+pub(crate) struct Mint {
+    issuer: Issuer<'static, KeyPair>,
+    authority: CertificateDer<'static>,
+    authority_ends: OffsetDateTime,
+    leaf_key: KeyPair,
+    provider: Arc<CryptoProvider>,
+    kept: Mutex<LruCache<Host, Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    config: Arc<ServerConfig>,
+    until: OffsetDateTime,
+}
+
+/// The interception authority cannot be used, or a leaf could not be made.
+#[derive(Debug)]
+pub(crate) struct MintError(String);
+
+impl std::fmt::Display for MintError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for MintError {}
+
+impl From<StoreError> for MintError {
+    fn from(error: StoreError) -> MintError {
+        MintError(error.to_string())
+    }
+}
+
+impl From<rcgen::Error> for MintError {
+    fn from(error: rcgen::Error) -> MintError {
+        MintError(format!("a certificate could not be made: {error}"))
+    }
+}
+
+impl From<rustls::Error> for MintError {
+    fn from(error: rustls::Error) -> MintError {
+        MintError(format!("a certificate could not be used: {error}"))
+    }
+}
+
+impl std::fmt::Debug for Mint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mint(..)")
+    }
+}
+
+impl Mint {
+    /// A mint for the authority whose certificate and key stand in these files.
+    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Mint, MintError> {
+        let authority = stores::certificates(certificate)?
+            .into_iter()
+            .next()
+            .ok_or(MintError(String::new()))?;
+        let key = KeyPair::from_pem(&stores::private_text(key)?)?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&authority).map_err(|_| {
+            MintError(format!(
+                "{}: the certificate cannot be read",
+                certificate.display()
+            ))
+        })?;
+        if *parsed.public_key().subject_public_key.data != *key.public_key_raw() {
+            return Err(MintError(format!(
+                "{}: the key is not this certificate's",
+                certificate.display()
+            )));
+        }
+        let authority_ends = parsed.validity().not_after.to_datetime();
+        Ok(Mint {
+            issuer: Issuer::from_ca_cert_der(&authority, key)?,
+            authority_ends,
+            authority,
+            leaf_key: KeyPair::generate()?,
+            provider: super::provider(),
+            kept: Mutex::new(LruCache::new(HOSTS_MAX)),
+        })
+    }
+
+    /// The configuration that shows a leaf for `host`; it is kept only if `keep`, so that hosts which an agent
+    /// merely asks about push none out that are used.
+    pub(crate) fn config(&self, host: &Host, keep: bool) -> Result<Arc<ServerConfig>, MintError> {
+        let now = OffsetDateTime::now_utc();
+        if let Some(kept) = self.kept().get(host).filter(|kept| now < kept.until) {
+            return Ok(kept.config.clone());
+        }
+        let config = Arc::new(self.make(host, now)?);
+        if keep {
+            self.kept().put(
+                host.clone(),
+                Kept {
+                    config: config.clone(),
+                    until: now + LEAF_USE,
+                },
+            );
+        }
+        Ok(config)
+    }
+
+    fn make(&self, host: &Host, now: OffsetDateTime) -> Result<ServerConfig, MintError> {
+        let leaf = self.leaf(host, now)?;
+        let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der())
+            .map_err(|error| MintError(error.to_owned()))?;
+        let key = self.provider.key_provider.load_private_key(key)?;
+        let shown = Arc::new(CertifiedKey::new(vec![leaf, self.authority.clone()], key));
+        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(OneHost {
+                host: host.clone(),
+                shown,
+            }));
+        config.alpn_protocols = vec![super::ALPN.to_vec()];
+        config.ignore_client_order = true;
+        Ok(config)
+    }
+
+    /// A leaf as strict clients want it (RFC 5280 sections 4.2.1.1, 4.2.1.3, 4.2.1.6): one name, an authority key
+    /// identifier, a serial of its own.
+    fn leaf(&self, host: &Host, now: OffsetDateTime) -> Result<CertificateDer<'static>, MintError> {
+        let mut params = CertificateParams::new(vec![host.as_str().to_owned()])?;
+        params.distinguished_name = DistinguishedName::new();
+        if host.as_str().len() <= COMMON_NAME_MAX {
+            params
+                .distinguished_name
+                .push(DnType::CommonName, host.as_str());
+        }
+        params.not_before = now - LEAF_SKEW;
+        params.not_after = (now + LEAF_LIFETIME).min(self.authority_ends);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(serial()?);
+        Ok(params
+            .signed_by(&self.leaf_key, &self.issuer)?
+            .der()
+            .clone())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, LruCache<Host, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The longest common name (RFC 5280, upper bound `ub-common-name`).
+const COMMON_NAME_MAX: usize = 64;
+
+/// 126 random bits, positive as RFC 5280 section 4.1.2.2 asks.
+fn serial() -> Result<SerialNumber, MintError> {
+    let mut bytes = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| MintError("no random bytes can be had".to_owned()))?;
+    if let Some(first) = bytes.first_mut() {
+        *first = (*first & 0x3f) | 0x40;
+    }
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+/// Shows one host's leaf, to handshakes that name this host or none.
+#[derive(Debug)]
+struct OneHost {
+    host: Host,
+    shown: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for OneHost {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        names(&self.host, &hello).then(|| self.shown.clone())
+    }
+}
+
+/// Whether a handshake names `host`, or no host at all (some clients send no SNI).
+pub(crate) fn names(host: &Host, hello: &ClientHello<'_>) -> bool {
+    hello
+        .server_name()
+        .is_none_or(|name| Host::parse(name).is_ok_and(|named| named == *host))
+}

@@ -1,0 +1,103 @@
+//! Certificates, keys and roots from files.
+
+use std::{
+    fmt,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+/// A file that cannot be used, and why.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    path: PathBuf,
+    what: String,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.what)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+fn because(path: &Path, what: impl fmt::Display) -> StoreError {
+    StoreError {
+        path: path.to_owned(),
+        what: what.to_string(),
+    }
+}
+
+/// The certificates of a PEM file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| because(path, error))?;
+    let found: Vec<_> = found
+        .collect::<Result<_, _>>()
+        .map_err(|error| because(path, error))?;
+    if found.is_empty() {
+        return Err(because(
+            path,
+            "no certificate in it; a PEM file with at least one is expected",
+        ));
+    }
+    Ok(found)
+}
+
+/// The private key of a PEM file that nobody but its owner can read.
+pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, StoreError> {
+    check_private(path)?;
+    PrivateKeyDer::from_pem_file(path).map_err(|error| because(path, error))
+}
+
+/// The text of a file that nobody but its owner can read.
+pub(crate) fn private_text(path: &Path) -> Result<String, StoreError> {
+    check_private(path)?;
+    std::fs::read_to_string(path).map_err(|error| because(path, error))
+}
+
+/// The trust anchors of a PEM file.
+pub(crate) fn roots(path: &Path) -> Result<RootCertStore, StoreError> {
+    let mut roots = RootCertStore::empty();
+    add_roots(&mut roots, path)?;
+    Ok(roots)
+}
+
+/// Adds the trust anchors of a PEM file.
+pub(crate) fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), StoreError> {
+    for certificate in certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| because(path, error))?;
+    }
+    Ok(())
+}
+
+/// Adds the system's trust anchors.
+pub(crate) fn add_system_roots(roots: &mut RootCertStore) {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's roots cannot be read");
+    }
+    let (_added, _ignored) = roots.add_parsable_certificates(found.certs);
+}
+
+/// A key that others can read is no secret: refused, with the command that mends it.
+fn check_private(path: &Path) -> Result<(), StoreError> {
+    let metadata = std::fs::metadata(path).map_err(|error| because(path, error))?;
+    let open = metadata.mode() & 0o077;
+    if open == 0 {
+        return Ok(());
+    }
+    Err(because(
+        path,
+        format_args!(
+            "others may read this key (mode {:o}); chmod 600 it",
+            metadata.mode() & 0o777
+        ),
+    ))
+}

@@ -1,0 +1,308 @@
+//! The way to an upstream: resolved, checked, dialled, verified, pooled and timed.
+//!
+//! Only an [`Outbound`] leaves. It goes to an address of its own route, over TLS whose certificate is verified for
+//! the judged host, on a connection that serves one role and one credential value. Nothing that may have been sent
+//! is sent again. There is no setting that weakens verification.
+
+pub(crate) mod idle;
+mod pool;
+pub(crate) mod resolve;
+pub(crate) mod sending;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+pub(crate) use self::pool::Key as Place;
+pub(crate) use self::resolve::{Resolver, Route};
+use self::{
+    pool::{Connection, Pool},
+    sending::{Progress, Sending},
+};
+use crate::{
+    event::Record,
+    inject::Outbound,
+    limit::Slot,
+    refusal::{Reason, Refusal},
+    target::{Host, Scheme},
+};
+
+/// The most bytes of an answer's head.
+const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How long each phase may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// TCP and TLS, for each address.
+    pub(crate) connect: Duration,
+    /// From the request to the head of its answer.
+    pub(crate) answer: Duration,
+    /// Between two pieces of a body, either way.
+    pub(crate) idle: Duration,
+}
+
+/// The edge to the upstreams.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// Finds and checks addresses.
+    pub(crate) resolver: Resolver,
+    tls: Arc<ClientConfig>,
+    pool: Arc<Pool>,
+    timeouts: Timeouts,
+}
+
+/// An upstream's answer, with what lives until it has ended.
+#[derive(Debug)]
+#[must_use = "an answer is brought back or dropped with its connection"]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) connection: Leased,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) takes_trailers: bool,
+}
+
+/// A connection in use; it rests again only if it is given back.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    connection: Connection,
+    place: Place,
+    pool: Arc<Pool>,
+    progress: Arc<Progress>,
+}
+
+impl Leased {
+    /// Bytes of the request's body that were sent.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.progress.bytes()
+    }
+
+    /// Lets the connection rest, unless the upstream answered before the request had ended.
+    pub(crate) fn give_back(self) {
+        if self.progress.complete() && !self.connection.sender.is_closed() {
+            self.pool.put(self.place, self.connection);
+        }
+    }
+}
+
+impl Upstream {
+    /// An edge that verifies upstreams by `tls`.
+    pub(crate) fn new(resolver: Resolver, tls: Arc<ClientConfig>, timeouts: Timeouts) -> Upstream {
+        Upstream {
+            resolver,
+            tls,
+            pool: Arc::default(),
+            timeouts,
+        }
+    }
+
+    /// How long a body may stand still.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.timeouts.idle
+    }
+
+    /// Drops connections that rested for too long; to be called every few seconds.
+    pub(crate) fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    /// Drops every resting connection.
+    pub(crate) fn clear(&self) {
+        self.pool.clear();
+    }
+
+    /// Sends `outbound` and waits for the head of its answer.
+    pub(crate) async fn send(
+        &self,
+        outbound: Outbound,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let Outbound {
+            place,
+            route,
+            request,
+            slot,
+            takes_trailers,
+        } = outbound;
+        let progress = request.body().progress();
+        let deadline = Instant::now() + self.timeouts.answer;
+        let sent = timeout_at(deadline, self.exchange(&place, &route, request, record)).await;
+        record.sent_bytes(progress.bytes());
+        let (response, connection) = match sent {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(failure)) => return Err(failure.refusal(&progress)),
+            Err(_elapsed) => {
+                return Err(Refusal::because(
+                    Reason::UpstreamTimeout,
+                    "no answer in time",
+                ));
+            }
+        };
+        record.answered(response.status().as_u16());
+        let connection = Leased {
+            connection,
+            place,
+            pool: self.pool.clone(),
+            progress,
+        };
+        Ok(Answer {
+            response,
+            connection,
+            slot,
+            idle_timeout: self.timeouts.idle,
+            takes_trailers,
+        })
+    }
+
+    /// One exchange on a resting connection, or on a new one if there is none or it closed before anything was sent.
+    async fn exchange(
+        &self,
+        place: &Place,
+        route: &Route,
+        mut request: Request<Sending>,
+        record: &mut Record,
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        while let Some(mut resting) = self.pool.take(place, route) {
+            if resting.sender.ready().await.is_err() {
+                continue;
+            }
+            record.connected(resting.address, resting.tls);
+            match resting.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, resting)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Failure::Exchange(error.into_error())),
+                },
+            }
+        }
+        let mut connection = self.connect(place, route).await?;
+        record.connected(connection.address, connection.tls);
+        let answered = connection.sender.send_request(request).await;
+        answered
+            .map(|response| (response, connection))
+            .map_err(Failure::Exchange)
+    }
+
+    /// A new connection to the first address of the route that answers.
+    async fn connect(&self, place: &Place, route: &Route) -> Result<Connection, Failure> {
+        let mut failure = Failure::Connect;
+        for address in route.addresses() {
+            let deadline = Instant::now() + self.timeouts.connect;
+            match timeout_at(deadline, self.dial(place, address)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(failed)) => failure = failed,
+                Err(_elapsed) => failure = Failure::ConnectTimeout,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn dial(&self, place: &Place, address: SocketAddr) -> Result<Connection, Failure> {
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|_| Failure::Connect)?;
+        stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
+        // What was checked is what was dialled, whatever stands between.
+        if stream.peer_addr().map_err(|_| Failure::Connect)? != address {
+            return Err(Failure::Connect);
+        }
+        match place.scheme {
+            Scheme::Http => speak(stream, address, None).await,
+            Scheme::Https => {
+                let name = server_name(&place.host)?;
+                let stream = TlsConnector::from(self.tls.clone())
+                    .connect(name, stream)
+                    .await
+                    .map_err(Failure::of_tls)?;
+                let version = match stream.get_ref().1.protocol_version() {
+                    Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+                    _ => "1.2",
+                };
+                speak(stream, address, Some(version)).await
+            }
+        }
+    }
+}
+
+/// HTTP/1.1 on an open stream; the connection is driven by a task that ends with it.
+async fn speak<S>(
+    stream: S,
+    address: SocketAddr,
+    tls: Option<&'static str>,
+) -> Result<Connection, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(ANSWER_HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(Failure::Exchange)?;
+    tokio::spawn(connection);
+    Ok(Connection {
+        sender,
+        address,
+        tls,
+    })
+}
+
+fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
+    match host.ip() {
+        Some(ip) => Ok(ServerName::IpAddress(ip.into())),
+        None => ServerName::try_from(host.as_str().to_owned()).map_err(|_| Failure::Connect),
+    }
+}
+
+/// What went wrong on the way to an answer.
+#[derive(Debug)]
+enum Failure {
+    Connect,
+    ConnectTimeout,
+    Tls(String),
+    Exchange(hyper::Error),
+}
+
+impl Failure {
+    fn of_tls(error: std::io::Error) -> Failure {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(tls) => Failure::Tls(tls.to_string()),
+            None => Failure::Tls("the connection broke off during the handshake".to_owned()),
+        }
+    }
+
+    fn refusal(self, progress: &Progress) -> Refusal {
+        match self {
+            Failure::Connect => Refusal::because(
+                Reason::UpstreamUnreachable,
+                "the connection was not accepted",
+            ),
+            Failure::ConnectTimeout => {
+                Refusal::because(Reason::UpstreamTimeout, "no connection in time")
+            }
+            Failure::Tls(cause) => Refusal::because(Reason::UpstreamTls, cause),
+            Failure::Exchange(_) if progress.timed_out() => Reason::RequestTimeout.into(),
+            Failure::Exchange(error) if error.is_user() => {
+                Refusal::because(Reason::RequestMalformed, "the request body broke off")
+            }
+            Failure::Exchange(error) if error.is_parse() => Refusal::because(
+                Reason::UpstreamMalformed,
+                "the answer's head cannot be read",
+            ),
+            Failure::Exchange(_) => {
+                Refusal::because(Reason::UpstreamUnreachable, "the connection broke off")
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Idle upstream connections, each for one role, one credential value and one place.
+//!
+//! The last one in is the first one out. A connection comes back only when its answer and its request have both
+//! ended; one that was aborted, answered early or said more than it was asked is dropped by its absence.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hyper::client::conn::http1::SendRequest;
+
+use super::{Route, sending::Sending};
+use crate::target::{Host, Scheme};
+
+/// Idle connections to one place.
+const IDLE_PER_PLACE_MAX: usize = 128;
+/// Idle connections in all.
+const IDLE_MAX: usize = 4096;
+/// How long a connection may stay idle: shorter than servers commonly wait, so that they do not close it first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a connection may be used for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) role: Arc<str>,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) scheme: Scheme,
+    /// The credential's name and the generation of its value.
+    pub(crate) credential: Option<(Arc<str>, u64)>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Sending>,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct Resting {
+    connection: Connection,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    resting: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    by_key: HashMap<Key, Vec<Resting>>,
+    count: usize,
+}
+
+impl Pool {
+    /// A connection for `key` to an address of `route`, if one rests.
+    pub(super) fn take(&self, key: &Key, route: &Route) -> Option<Connection> {
+        let mut places = self.places();
+        let resting = places.by_key.get_mut(key)?;
+        let before = resting.len();
+        let mut found = None;
+        while let Some(last) = resting.pop() {
+            let usable = last.since.elapsed() < IDLE_TIMEOUT && !last.connection.sender.is_closed();
+            if usable && route.contains(last.connection.address) {
+                found = Some(last.connection);
+                break;
+            }
+        }
+        let taken = before - resting.len();
+        places.count -= taken;
+        found
+    }
+
+    /// Lets a connection rest.
+    pub(super) fn put(&self, key: Key, connection: Connection) {
+        let mut places = self.places();
+        if places.count >= IDLE_MAX {
+            return;
+        }
+        let resting = places.by_key.entry(key).or_default();
+        if resting.len() < IDLE_PER_PLACE_MAX {
+            resting.push(Resting {
+                connection,
+                since: Instant::now(),
+            });
+            places.count += 1;
+        }
+    }
+
+    /// Drops connections that rested too long or were closed from the other side.
+    pub(super) fn sweep(&self) {
+        let mut places = self.places();
+        for resting in places.by_key.values_mut() {
+            resting.retain(|one| {
+                one.since.elapsed() < IDLE_TIMEOUT && !one.connection.sender.is_closed()
+            });
+        }
+        places.by_key.retain(|_, resting| !resting.is_empty());
+        places.count = places.by_key.values().map(Vec::len).sum();
+    }
+
+    /// Drops every resting connection.
+    pub(super) fn clear(&self) {
+        *self.places() = Places::default();
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

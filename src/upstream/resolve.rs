@@ -1,0 +1,260 @@
+//! Names become addresses, each of them checked: what was checked is what is dialled.
+//!
+//! One forbidden address among a name's answers refuses the name: a mixed answer is how a rebinding attack looks.
+//! An exception of `tollgate.yaml` may allow internal addresses for one role, host and port; a pin fixes an address
+//! and exempts none. No proxy variable and no environment has a say here.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hickory_resolver::{
+    TokioResolver,
+    config::{NameServerConfig, ResolverConfig, ResolverOpts},
+    net::runtime::TokioRuntimeProvider,
+};
+use lru::LruCache;
+
+use crate::{
+    limit::Admission,
+    refusal::{Reason, Refusal},
+    target::{
+        Host,
+        address::{self, Network},
+    },
+};
+
+/// How long a name may take to resolve.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer of the system's resolver holds, which tells no lifetime.
+const SYSTEM_LIFETIME: Duration = Duration::from_secs(10);
+/// The longest that any answer holds.
+const LIFETIME_MAX: Duration = Duration::from_secs(300);
+/// Names whose answers are kept.
+const NAMES_MAX: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// Addresses of a name that are looked at.
+const ADDRESSES_MAX: usize = 64;
+
+/// Addresses that the settings fix for a host.
+pub(crate) type Pins = HashMap<Host, Arc<[IpAddr]>>;
+
+/// Internal addresses that one role may reach at one place: an exception of `tollgate.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AddressException {
+    /// The host.
+    pub(crate) host: Host,
+    /// The port.
+    pub(crate) port: u16,
+    /// The networks, each as its address and prefix length.
+    pub(crate) networks: Vec<Network>,
+}
+
+impl AddressException {
+    fn allows(&self, host: &Host, port: u16, ip: IpAddr) -> bool {
+        self.host == *host
+            && self.port == port
+            && self.networks.iter().any(|network| network.contains(ip))
+    }
+}
+
+/// Addresses that were checked for this very call.
+#[derive(Debug, Clone)]
+#[must_use = "a route is dialled or the call ends"]
+pub(crate) struct Route {
+    addresses: Arc<[IpAddr]>,
+    port: u16,
+}
+
+impl Route {
+    /// The checked addresses, in the order in which to try them.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.addresses
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, self.port))
+    }
+
+    /// Whether `address` was checked.
+    pub(crate) fn contains(&self, address: SocketAddr) -> bool {
+        self.addresses().any(|checked| checked == address)
+    }
+}
+
+/// Finds addresses.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    source: Source,
+    known: Mutex<LruCache<Host, Known>>,
+    /// The gate's own listener, which no call may reach.
+    own: SocketAddr,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The system's resolver, with its files.
+    System,
+    /// These name servers.
+    Servers(Box<TokioResolver>),
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    addresses: Arc<[IpAddr]>,
+    until: Instant,
+}
+
+impl Resolver {
+    /// A resolver that asks `servers`, or the system if there are none.
+    ///
+    /// # Errors
+    /// The name servers cannot be used.
+    pub(crate) fn new(servers: &[SocketAddr], own: SocketAddr) -> Result<Resolver, String> {
+        let source = match servers {
+            [] => Source::System,
+            servers => Source::Servers(Box::new(ask(servers)?)),
+        };
+        Ok(Resolver {
+            source,
+            known: Mutex::new(LruCache::new(NAMES_MAX)),
+            own,
+        })
+    }
+
+    /// Resolves and checks the host of an admitted call.
+    pub(crate) async fn resolve(
+        &self,
+        admission: &Admission,
+        pins: &Pins,
+        exceptions: &[AddressException],
+    ) -> Result<Route, Refusal> {
+        let target = admission.permit().target();
+        let (host, port) = (target.host(), target.port());
+        let addresses = match (host.ip(), pins.get(host)) {
+            (_, Some(pinned)) => pinned.clone(),
+            (Some(ip), None) => Arc::from([ip]),
+            (None, None) => self.look_up(host).await?,
+        };
+        for ip in addresses.iter() {
+            let excepted = exceptions
+                .iter()
+                .any(|exception| exception.allows(host, port, *ip));
+            self.check(SocketAddr::new(*ip, port), excepted)?;
+        }
+        Ok(Route { addresses, port })
+    }
+
+    /// Refuses an address that no agent may reach, and the gate itself whatever the settings say.
+    fn check(&self, address: SocketAddr, excepted: bool) -> Result<(), Refusal> {
+        if self.is_own(address) {
+            return Err(Refusal::because(
+                Reason::AddressForbidden,
+                "the gate itself",
+            ));
+        }
+        match address::forbidden(address.ip()) {
+            Some(class) if !excepted => {
+                Err(Refusal::because(Reason::AddressForbidden, class.as_str()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let listens_here = match self.own.ip() {
+            own if own.is_unspecified() => is_interface(ip),
+            own => own.to_canonical() == ip,
+        };
+        address.port() == self.own.port() && listens_here
+    }
+
+    async fn look_up(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
+        if let Some(known) = self
+            .known()
+            .get(host)
+            .filter(|known| Instant::now() < known.until)
+        {
+            return Ok(known.addresses.clone());
+        }
+        let asked = tokio::time::timeout(RESOLVE_TIMEOUT, self.ask(host)).await;
+        let (mut addresses, lifetime) = asked.map_err(|_| {
+            Refusal::because(
+                Reason::UpstreamUnresolved,
+                "the name server did not answer in time",
+            )
+        })??;
+        addresses.truncate(ADDRESSES_MAX);
+        if addresses.is_empty() {
+            return Err(Refusal::because(
+                Reason::UpstreamUnresolved,
+                "the name has no address",
+            ));
+        }
+        let addresses: Arc<[IpAddr]> = addresses.into();
+        let until = Instant::now() + lifetime.min(LIFETIME_MAX);
+        self.known().put(
+            host.clone(),
+            Known {
+                addresses: addresses.clone(),
+                until,
+            },
+        );
+        Ok(addresses)
+    }
+
+    async fn ask(&self, host: &Host) -> Result<(Vec<IpAddr>, Duration), Refusal> {
+        let unresolved =
+            |_| Refusal::because(Reason::UpstreamUnresolved, "the name could not be resolved");
+        match &self.source {
+            Source::System => {
+                let found = tokio::net::lookup_host((host.as_str(), 0))
+                    .await
+                    .map_err(|error| unresolved(error.to_string()))?;
+                Ok((found.map(|address| address.ip()).collect(), SYSTEM_LIFETIME))
+            }
+            Source::Servers(resolver) => {
+                // The trailing dot keeps search domains out of it.
+                let found = resolver
+                    .lookup_ip(format!("{host}."))
+                    .await
+                    .map_err(|error| unresolved(error.to_string()))?;
+                let lifetime = found
+                    .valid_until()
+                    .saturating_duration_since(Instant::now());
+                Ok((found.iter().collect(), lifetime))
+            }
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, LruCache<Host, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_interface(ip: IpAddr) -> bool {
+    if_addrs::get_if_addrs()
+        .is_ok_and(|interfaces| interfaces.iter().any(|interface| interface.ip() == ip))
+}
+
+fn ask(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+    let mut config = ResolverConfig::default();
+    for server in servers {
+        let mut named = NameServerConfig::udp_and_tcp(server.ip());
+        for connection in &mut named.connections {
+            connection.port = server.port();
+        }
+        config.add_name_server(named);
+    }
+    let mut options = ResolverOpts::default();
+    // Lifetimes are kept here, where they are bounded; a name's answer of lifetime 0 is asked for anew.
+    options.cache_size = 0;
+    options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
+    options.timeout = Duration::from_secs(2);
+    options.attempts = 2;
+    let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options);
+    builder.build().map_err(|error| error.to_string())
+}
