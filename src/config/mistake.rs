@@ -4,17 +4,17 @@
 //! [`Findings`], which collects while lowering goes on. It deliberately knows no setting: what counts as a
 //! mistake is said by the code that lowers the setting.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, fmt, path::PathBuf, sync::Arc};
 
 /// A position in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file, as its path was given.
-    pub file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// The line, from 1.
-    pub line: u32,
+    pub(crate) line: u32,
     /// The column in characters, from 1.
-    pub column: u32,
+    pub(crate) column: u32,
 }
 
 impl Place {
@@ -38,13 +38,13 @@ impl fmt::Display for Place {
 ///
 /// The order of mistakes is that of their places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Where it stands.
-    pub place: Place,
+    pub(crate) place: Place,
     /// What is wrong.
-    pub what: String,
+    pub(crate) what: String,
     /// What would be right.
-    pub instead: String,
+    pub(crate) instead: String,
 }
 
 impl fmt::Display for Mistake {
@@ -55,11 +55,11 @@ impl fmt::Display for Mistake {
 
 /// Everything found wrong in the settings, in the order of file, line and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistakes {
+pub(crate) struct Mistakes {
     /// Why the settings do not load: one at least.
-    pub mistakes: Vec<Mistake>,
+    pub(crate) mistakes: Vec<Mistake>,
     /// What would be worth a look even without them.
-    pub warnings: Vec<Mistake>,
+    pub(crate) warnings: Vec<Mistake>,
 }
 
 impl fmt::Display for Mistakes {
@@ -71,11 +71,30 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
+/// A file that the settings name, for the gate to open when it needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedFile {
+    /// The file, relative to the working directory or absolute.
+    pub(crate) path: PathBuf,
+    /// Where it is named.
+    pub(crate) place: Place,
+}
+
 /// What has been found so far. Lowering notes a mistake here and goes on to the next key.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Mistake>>,
+    files: RefCell<Vec<NamedFile>>,
+}
+
+/// What settings without a mistake have beside their values.
+#[derive(Debug)]
+pub(crate) struct Remarks {
+    /// What is worth a look, sorted.
+    pub(crate) warnings: Vec<Mistake>,
+    /// The files named, in the order of reading.
+    pub(crate) files: Vec<NamedFile>,
 }
 
 impl Findings {
@@ -89,16 +108,23 @@ impl Findings {
         self.warnings.borrow_mut().push(wrong.at(at));
     }
 
-    /// Ends the search: `value` and the warnings if there was no mistake, all mistakes otherwise.
+    /// Notes that the settings name a file.
+    pub(crate) fn file(&self, path: PathBuf, at: &Place) {
+        let place = at.clone();
+        self.files.borrow_mut().push(NamedFile { path, place });
+    }
+
+    /// Ends the search: `value` if there was no mistake, all mistakes otherwise.
     ///
     /// `value` is `None` only if a mistake was noted.
-    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Mistake>), Mistakes> {
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<(T, Remarks), Mistakes> {
         let mut mistakes = self.mistakes.into_inner();
         let mut warnings = self.warnings.into_inner();
+        let files = self.files.into_inner();
         mistakes.sort();
         warnings.sort();
         match value {
-            Some(value) if mistakes.is_empty() => Ok((value, warnings)),
+            Some(value) if mistakes.is_empty() => Ok((value, Remarks { warnings, files })),
             Some(_) | None => Err(Mistakes { mistakes, warnings }),
         }
     }
@@ -118,6 +144,14 @@ impl Wrong {
             what: what.into(),
             instead: instead.into(),
         }
+    }
+
+    /// What a type of the domain says of a text that it does not take: its sentence is the second half.
+    pub(crate) fn fault(what: String, fault: impl fmt::Display) -> Wrong {
+        let sentence = fault.to_string();
+        let mut letters = sentence.trim_end_matches('.').chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        Wrong::new(what, first.into_iter().chain(letters).collect::<String>())
     }
 
     fn at(self, place: &Place) -> Mistake {

@@ -8,20 +8,12 @@ use std::{num::NonZeroU32, time::Duration};
 use time::{Date, macros::format_description};
 
 use super::mistake::{Wrong, quoted};
+use crate::scope::Rate;
 
 /// The longest duration that can be written.
 const DURATION_HOURS_MAX: u64 = 366 * 24;
 /// The longest name of a role, a rule or a credential.
 const NAME_CHARS_MAX: usize = 64;
-
-/// So many in a time: `600/min`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Rate {
-    /// How many.
-    pub count: NonZeroU32,
-    /// In which time: one second, minute or hour.
-    pub per: Duration,
-}
 
 /// `30s`, `10m` or `1h`: above zero, at most a year.
 pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
@@ -74,8 +66,11 @@ pub(crate) fn rate(text: &str) -> Result<Rate, Wrong> {
         "h" => Duration::from_secs(3600),
         _ => return Err(wrong()),
     };
-    let count = positive(digits).ok_or_else(wrong)?;
-    Ok(Rate { count, per })
+    let calls = positive(digits).ok_or_else(wrong)?;
+    Ok(Rate {
+        calls: calls.get(),
+        per,
+    })
 }
 
 /// A name of a role, a rule or a credential: lower-case letters, digits and inner hyphens.

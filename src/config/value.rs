@@ -5,6 +5,8 @@
 //! key and gives up its own result at the end (`Some(Rule { name: name?, .. })`), so one reading finds all
 //! mistakes. Keys that nobody asked for are mistakes too. It deliberately knows no setting by name.
 
+use std::path::{Path, PathBuf};
+
 use super::{
     file::{Entry, Kind, Node, Plain},
     mistake::{Findings, Place, Wrong, quoted},
@@ -32,6 +34,11 @@ impl<'t> Value<'t> {
     pub(crate) fn wrong<T>(self, wrong: Wrong) -> Option<T> {
         self.findings.mistake(self.at(), wrong);
         None
+    }
+
+    /// Where mistakes are noted.
+    pub(crate) fn findings(self) -> &'t Findings {
+        self.findings
     }
 
     /// Notes what is worth a look about this value.
@@ -160,6 +167,23 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// A path, relative to the file in which it is written; nothing is opened.
+    pub(crate) fn path(self) -> Option<PathBuf> {
+        let text = self.text()?;
+        if text.contains('\0') {
+            return self.wrong(Wrong::new("a path with a NUL character", "name a file"));
+        }
+        let directory = Path::new(&*self.at().file).parent();
+        Some(directory.unwrap_or(Path::new("")).join(text))
+    }
+
+    /// The path of a file that the gate opens later; it is noted, so that `check` can look for it.
+    pub(crate) fn file(self) -> Option<PathBuf> {
+        let path = self.path()?;
+        self.findings.file(path.clone(), self.at());
+        Some(path)
+    }
+
     /// Whether `null` is written here, in any of its spellings.
     pub(crate) fn is_null(self) -> bool {
         matches!(&self.node.kind, Kind::Scalar { text, plain: true } if Plain::of(text) == Plain::Null)
@@ -254,6 +278,12 @@ impl<'t> Fields<'t> {
         None
     }
 
+    /// Where the value of `key` stands, right or wrong, if it is written.
+    pub(crate) fn place_of(&self, key: &str) -> Option<Place> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(entry.value.at.clone())
+    }
+
     /// The value of `key`, if it is written. Each key is asked for once.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.asked.push(key);
@@ -299,6 +329,11 @@ impl<'t> Fields<'t> {
         lower: impl FnOnce(Value<'t>) -> Option<T>,
     ) -> Option<T> {
         self.take(key).map_or(Some(default), lower)
+    }
+
+    /// Lets `keys` stand without reading them: where another mistake leaves open what they mean.
+    pub(crate) fn leave(&mut self, keys: &[&'static str]) {
+        self.asked.extend(keys);
     }
 
     fn report_unknown(&self) {
