@@ -10,11 +10,9 @@ mod flight;
 mod loan;
 mod names;
 
-#[allow(unused_imports, reason = "no request asks for a lease yet")]
 pub(crate) use cache::Entry;
 pub(crate) use file::FileError;
 pub(crate) use loan::{Credential, Loan};
-#[allow(unused_imports, reason = "no request asks for a lease yet")]
 pub(crate) use names::LeaseNames;
 
 use std::{borrow::Cow, fmt, path::PathBuf, time::Duration};
