@@ -7,8 +7,10 @@
 //! starts. Settings hold no secret, only where to find it, and no environment variable has a say.
 
 mod agreement;
+mod attention;
 mod catalogue;
 mod exception;
+mod fields;
 mod file;
 mod gate;
 mod host;
@@ -92,7 +94,7 @@ impl Reading<'_> {
     fn settings(mut self, path: &Path, today: Date) -> Option<Settings> {
         let text = self.text(path)?;
         let tree = file::parse(&name(path), &text, self.findings);
-        let gate = tree.and_then(|tree| gate::lower(Value::root(&tree, self.findings)));
+        let gate = tree.and_then(|tree| gate::lower(Value::new(&tree, self.findings)));
         let gate = gate.unwrap_or_else(|| gate::Written::unread(path));
         let catalogue = gate
             .credentials
@@ -103,10 +105,11 @@ impl Reading<'_> {
         let files = Files {
             gate: &gate,
             catalogue: catalogue.as_deref(),
-            manifests: manifests.as_deref(),
+            roles: manifests.as_deref(),
             findings: self.findings,
         };
-        files.check(today);
+        files.check();
+        files.remark(today);
         let roles = roles(manifests?)?;
         Some(Settings {
             version: self.version(),
@@ -122,13 +125,13 @@ impl Reading<'_> {
 
     fn catalogue(&mut self, path: &Path) -> Option<Vec<catalogue::Written>> {
         let tree = self.tree(path)?;
-        catalogue::lower(Value::root(&tree, self.findings))
+        catalogue::lower(Value::new(&tree, self.findings))
     }
 
     fn manifests(&mut self, directory: &Path) -> Option<Vec<roles::Written>> {
         let manifests = roles::manifests(directory, self.findings)?;
         let written = manifests.iter().map(|(name, path)| match self.tree(path) {
-            Some(tree) => roles::lower(name, Value::root(&tree, self.findings)),
+            Some(tree) => roles::lower(name, Value::new(&tree, self.findings)),
             None => roles::Written::unread(name),
         });
         Some(written.collect())

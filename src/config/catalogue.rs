@@ -10,11 +10,12 @@ use http::HeaderName;
 use time::Date;
 
 use super::{
+    fields::Fields,
     gate::vault,
     host,
     mistake::{Place, Wrong, quoted},
     scalar,
-    value::{Fields, Value},
+    value::Value,
 };
 use crate::{headers, inject::header::HeaderTemplate, scope::HostPattern};
 

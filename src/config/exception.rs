@@ -8,12 +8,16 @@ use std::sync::Arc;
 use time::Date;
 
 use super::{
+    fields::Fields,
     host,
     mistake::{Place, Wrong, quoted},
     scalar,
-    value::{Fields, Value},
+    value::Value,
 };
-use crate::target::{Host, address::Network};
+use crate::{
+    scope::HostPattern,
+    target::{Host, address::Network},
+};
 
 /// One danger that is allowed for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,21 @@ impl Exception {
     /// Whether it holds on the day `today`.
     pub(crate) fn in_force(&self, today: Date) -> bool {
         today <= self.until
+    }
+
+    /// Whether it is for `role` and for a place that `host` names.
+    pub(super) fn concerns(&self, role: &str, host: &HostPattern) -> bool {
+        *self.role == *role && host.matches(&self.host, self.port)
+    }
+
+    /// Whether it opens the address that `host` is, for `role`.
+    pub(super) fn opens_address(&self, role: &str, host: &HostPattern) -> bool {
+        match (&self.danger, self.host.ip()) {
+            (Danger::Addresses(networks), Some(ip)) => {
+                self.concerns(role, host) && networks.iter().any(|network| network.contains(ip))
+            }
+            (Danger::Addresses(_), None) | (Danger::Cleartext, _) => false,
+        }
     }
 }
 
@@ -110,7 +129,7 @@ fn cleartext(value: Value<'_>) -> Option<Danger> {
         return Some(Danger::Cleartext);
     }
     value.wrong(Wrong::new(
-        format!("cleartext is {}", quoted("false")),
+        "cleartext: false allows nothing",
         "write true, or take the key away",
     ))
 }

@@ -15,10 +15,11 @@ use std::{
 
 use super::{
     exception::{self, Exception},
+    fields::Fields,
     mistake::{Wrong, quoted},
     revoked::RevokedFile,
     scalar,
-    value::{Fields, Value},
+    value::Value,
 };
 use crate::{event::Intent, identity::TrustDomain, scope::Rate};
 
@@ -28,7 +29,10 @@ pub(crate) use self::{
 };
 
 /// Attempts per identity if the settings name no other rate.
-const ATTEMPTS_DEFAULT: &str = "6000/min";
+const ATTEMPTS_DEFAULT: Rate = Rate {
+    calls: 6000,
+    per: Duration::from_secs(60),
+};
 /// Connections at a time if the settings name no other number, and the largest number that they may name.
 const CONNECTIONS_DEFAULT: u32 = 4096;
 const CONNECTIONS_MAX: u32 = 1 << 20;
@@ -165,9 +169,7 @@ fn gate(
     let upstream = fields.or("upstream", Upstream::default(), upstream::lower);
     let vault = fields.optional("vault", vault::lower);
     let events = fields.or("events", Events::default(), events);
-    let attempts = fields.or("attempts", scalar::rate(ATTEMPTS_DEFAULT).ok()?, |v| {
-        v.parse(scalar::rate)
-    });
+    let attempts = fields.or("attempts", ATTEMPTS_DEFAULT, |v| v.parse(scalar::rate));
     let connections_max = fields.or("connections", CONNECTIONS_DEFAULT, |v| {
         v.integer(1, CONNECTIONS_MAX)
     });

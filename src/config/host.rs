@@ -9,7 +9,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use super::mistake::{Wrong, quoted};
 use crate::{
     scope::{HostPattern, NamePattern},
-    target::{Authority, Host},
+    target::{
+        Authority, Host,
+        address::{self, Class},
+    },
 };
 
 /// The port of a host that is written without one.
@@ -23,7 +26,14 @@ const SHARED_SECOND_LEVELS: [&str; 8] = ["ac", "co", "com", "edu", "gov", "net",
 /// A wildcard is exactly one more label before a name that one party owns: `*.com` and `*.co.uk` are refused.
 /// There is no public suffix list here; a wildcard under a hosting platform's name is the reviewer's to see.
 pub(crate) fn pattern(text: &str) -> Result<HostPattern, Wrong> {
-    let Some(suffix) = text.strip_prefix("*.") else {
+    let wildcard = text.strip_prefix("*.");
+    if wildcard.unwrap_or(text).contains('*') {
+        return Err(Wrong::new(
+            format!("{} has a `*` that is not its first label", quoted(text)),
+            "write the host, or *.example.com for one more label",
+        ));
+    }
+    let Some(suffix) = wildcard else {
         let (host, port) = canonical(text)?;
         let name = NamePattern::Exact(host);
         return Ok(HostPattern { name, port });
@@ -51,13 +61,21 @@ pub(crate) fn exact(text: &str) -> Result<Host, Wrong> {
     Ok(host)
 }
 
-fn canonical(text: &str) -> Result<(Host, u16), Wrong> {
-    if text.contains('*') {
-        return Err(Wrong::new(
-            format!("{} has a `*` that is not its first label", quoted(text)),
-            "write the host, or *.example.com for one more label",
-        ));
+/// The class of a pattern's address, if no exception can open it: nothing but a mistake can be meant by it.
+pub(crate) fn never_opened(pattern: &HostPattern) -> Option<Class> {
+    let class = forbidden(pattern)?;
+    matches!(class, Class::Metadata | Class::EmbeddedIpv4).then_some(class)
+}
+
+/// The class of a pattern's address, if it is one that no agent may reach without an exception.
+pub(crate) fn forbidden(pattern: &HostPattern) -> Option<Class> {
+    match &pattern.name {
+        NamePattern::Exact(host) => host.ip().and_then(address::forbidden),
+        NamePattern::OneLabel(_) => None,
     }
+}
+
+fn canonical(text: &str) -> Result<(Host, u16), Wrong> {
     let authority = Authority::parse(text).map_err(|fault| not_canonical(text, fault))?;
     if authority.to_string() != text {
         return Err(not_canonical(

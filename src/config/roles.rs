@@ -13,10 +13,11 @@ use std::{
 use time::Date;
 
 use super::{
+    fields::Fields,
     mistake::{Findings, Place, Wrong, quoted},
-    rule::{self, Binding},
+    rule::{self, Reach},
     scalar,
-    value::{Fields, Value},
+    value::Value,
 };
 use crate::{
     identity::SpiffeId,
@@ -33,8 +34,8 @@ pub(super) struct Written {
     pub(super) name: Arc<str>,
     /// The identities that could be read, with their places.
     pub(super) identities: Vec<(SpiffeId, Place)>,
-    /// The rules' credentials that could be read, with their hosts.
-    pub(super) bindings: Vec<Binding>,
+    /// What could be read of the allow rules' hosts and credentials.
+    pub(super) reaches: Vec<Reach>,
     /// The review date and its place, if it could be read.
     pub(super) review_by: Option<(Date, Place)>,
     /// All of it; `None` after any mistake.
@@ -47,7 +48,7 @@ impl Written {
         Written {
             name: Arc::from(name),
             identities: Vec::new(),
-            bindings: Vec::new(),
+            reaches: Vec::new(),
             review_by: None,
             role: None,
         }
@@ -117,7 +118,7 @@ fn role(fields: &mut Fields<'_>, written: &mut Written) -> Option<Role> {
         v.some_of(|v| identity(v, &mut written.identities))
     });
     let limit = fields.required("limit", |v| v.mapping(limit));
-    let rules = fields.required("rules", |v| rule::lower_all(v, &mut written.bindings));
+    let rules = fields.required("rules", |v| rule::lower_all(v, &mut written.reaches));
     let (review_by, _) = written.review_by.clone()?;
     let mut role = Role::new(Arc::clone(&written.name), review_by, limit?);
     role.purpose = purpose?.into();

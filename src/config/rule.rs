@@ -1,16 +1,17 @@
 //! One entry of a manifest's `rules`.
 //!
-//! Provides the lowering of rules into [`Rule`]s and the [`Binding`]s by which they name credentials. It
+//! Provides the lowering of rules into [`Rule`]s and the [`Reach`] of each, which other files are held against. It
 //! deliberately decides nothing about calls (`scope`): it sees to it that a rule says what it means, so that
 //! verb and methods agree, an allow rule names its credential or says `none`, and a deny rule grants nothing.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    fields::Fields,
     host,
     mistake::{Place, Wrong, quoted},
     scalar,
-    value::{Fields, Value},
+    value::Value,
 };
 use crate::{
     scope::{self, Effect, Grant, HostPattern, PathPattern, Rule, RuleLimit, Verb},
@@ -21,44 +22,43 @@ use crate::{
 const BURST_MAX: u32 = 1_000_000;
 const IN_FLIGHT_MAX: u32 = 100_000;
 
-/// A credential that an allow rule names, and the hosts to which the rule sends it.
-#[derive(Debug)]
-pub(super) struct Binding {
-    pub(super) credential: Arc<str>,
-    pub(super) credential_at: Place,
+/// The keys that only an allow rule has.
+const ALLOW_KEYS: [&str; 5] = ["verb", "safe_post", "encoded_slash", "credential", "limit"];
+
+/// Where an allow rule reaches, and with which credential, as far as either could be read.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
     pub(super) hosts: Vec<(HostPattern, Place)>,
+    pub(super) credential: Option<(Arc<str>, Place)>,
 }
 
-/// Lowers the list `rules`; the credentials that could be read are in `bindings` also after a mistake.
-pub(super) fn lower_all(value: Value<'_>, bindings: &mut Vec<Binding>) -> Option<Vec<Rule>> {
+/// Lowers the list `rules`; what could be read of an allow rule is in `reaches` also after a mistake.
+pub(super) fn lower_all(value: Value<'_>, reaches: &mut Vec<Reach>) -> Option<Vec<Rule>> {
     let mut lines = HashMap::new();
-    value.each(|value| value.mapping(|fields| rule(fields, &mut lines, bindings)))
+    value.each(|value| value.mapping(|fields| rule(fields, &mut lines, reaches)))
 }
 
 fn rule(
     fields: &mut Fields<'_>,
     lines: &mut HashMap<String, u32>,
-    bindings: &mut Vec<Binding>,
+    reaches: &mut Vec<Reach>,
 ) -> Option<Rule> {
     let name = fields.required("name", |v| unique_name(v, lines));
     let word = fields.or("effect", Word::Allow, |v| {
         v.word(&[("allow", Word::Allow), ("deny", Word::Deny)])
     });
-    let mut read = Vec::new();
-    let hosts = fields.required("hosts", |v| some(v, |v| host(v, &mut read)));
+    let mut reach = Reach::default();
+    let hosts = fields.required("hosts", |v| some(v, |v| host(v, &mut reach.hosts)));
     let body = match word {
-        Some(Word::Allow) => allow(fields, read, bindings),
+        Some(Word::Allow) => {
+            let body = allow(fields, &mut reach.credential);
+            reaches.push(reach);
+            body
+        }
         Some(Word::Deny) => deny(fields),
         None => {
-            fields.leave(&[
-                "verb",
-                "safe_post",
-                "methods",
-                "paths",
-                "encoded_slash",
-                "credential",
-                "limit",
-            ]);
+            fields.leave(&["methods", "paths"]);
+            fields.leave(&ALLOW_KEYS);
             None
         }
     };
@@ -92,11 +92,7 @@ struct Body {
     encoded_slash: bool,
 }
 
-fn allow(
-    fields: &mut Fields<'_>,
-    hosts: Vec<(HostPattern, Place)>,
-    bindings: &mut Vec<Binding>,
-) -> Option<Body> {
+fn allow(fields: &mut Fields<'_>, named: &mut Option<(Arc<str>, Place)>) -> Option<Body> {
     let verb = fields.required("verb", |v| {
         v.word(&[
             ("read", Verb::Read),
@@ -109,7 +105,7 @@ fn allow(
     let methods = fields.required("methods", |v| some(v, |v| agreed_method(v, agreed)));
     let encoded_slash = fields.or("encoded_slash", false, |v| v.word(&[("allow", true)]));
     let paths = fields.required("paths", |v| some(v, |v| path(v, encoded_slash)));
-    let credential = fields.required("credential", |v| credential(v, hosts, bindings));
+    let credential = fields.required("credential", |v| credential(v, named));
     let limit = fields.optional("limit", |v| v.mapping(limit));
     let grant = Grant {
         verb: verb?,
@@ -130,13 +126,9 @@ fn deny(fields: &mut Fields<'_>) -> Option<Body> {
     let all = || Some(vec![PathPattern::parse("/").ok()?]);
     let methods = fields.or("methods", Method::ALL.to_vec(), |v| some(v, method));
     let paths = fields.optional("paths", |v| some(v, |v| path(v, Some(true))));
-    for key in ["verb", "safe_post", "encoded_slash", "credential", "limit"] {
-        if let Some(value) = fields.take(key) {
-            value.wrong(Wrong::new(
-                format!("a deny rule has no {}", quoted(key)),
-                "take it away: the rule grants nothing",
-            ))?;
-        }
+    let granted = ALLOW_KEYS.map(|key| fields.optional(key, |v| grants_nothing(key, v)));
+    if granted.iter().any(Option::is_none) {
+        return None;
     }
     Some(Body {
         effect: Effect::Deny,
@@ -144,6 +136,13 @@ fn deny(fields: &mut Fields<'_>) -> Option<Body> {
         paths: paths?.or_else(all)?,
         encoded_slash: false,
     })
+}
+
+fn grants_nothing(key: &str, value: Value<'_>) -> Option<()> {
+    value.wrong(Wrong::new(
+        format!("a deny rule has no {}", quoted(key)),
+        "take it away: the rule grants nothing",
+    ))
 }
 
 /// A list that names something; an empty one is taken at its word, with a warning.
@@ -169,8 +168,15 @@ fn unique_name(value: Value<'_>, lines: &mut HashMap<String, u32>) -> Option<Str
     }
 }
 
+/// A host; an address that no exception can open either is a mistake.
 fn host(value: Value<'_>, read: &mut Vec<(HostPattern, Place)>) -> Option<HostPattern> {
     let pattern = value.parse(host::pattern)?;
+    if let Some(class) = host::never_opened(&pattern) {
+        return value.wrong(Wrong::new(
+            format!("{pattern} is an address that no rule and no exception opens ({class})"),
+            "name a host that is not a part of the machine's own surroundings",
+        ));
+    }
     read.push((pattern.clone(), value.at().clone()));
     Some(pattern)
 }
@@ -246,21 +252,13 @@ fn path_pattern(text: &str) -> Result<PathPattern, Wrong> {
 }
 
 /// `none` is an answer; saying nothing is not.
-fn credential(
-    value: Value<'_>,
-    hosts: Vec<(HostPattern, Place)>,
-    bindings: &mut Vec<Binding>,
-) -> Option<Option<Arc<str>>> {
+fn credential(value: Value<'_>, named: &mut Option<(Arc<str>, Place)>) -> Option<Option<Arc<str>>> {
     let name = value.parse(scalar::name)?;
     if name == "none" {
         return Some(None);
     }
     let name: Arc<str> = name.into();
-    bindings.push(Binding {
-        credential: Arc::clone(&name),
-        credential_at: value.at().clone(),
-        hosts,
-    });
+    *named = Some((Arc::clone(&name), value.at().clone()));
     Some(Some(name))
 }
 

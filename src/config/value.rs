@@ -1,6 +1,6 @@
 //! Lowering: from the tree of a file to the types that the gate uses, one key at a time.
 //!
-//! Provides [`Value`] (a value that must become something) and [`Fields`] (the keys of one mapping). Every
+//! Provides [`Value`], a value that must become something; the keys of a mapping are [`Fields`]. Every
 //! function that finds a mistake notes it with its place and returns `None`; the caller goes on with the next
 //! key and gives up its own result at the end (`Some(Rule { name: name?, .. })`), so one reading finds all
 //! mistakes. Keys that nobody asked for are mistakes too. It deliberately knows no setting by name.
@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    fields::Fields,
     file::{Entry, Kind, Node, Plain},
     mistake::{Findings, Place, Wrong, quoted},
 };
@@ -20,8 +21,8 @@ pub(crate) struct Value<'t> {
 }
 
 impl<'t> Value<'t> {
-    /// A tree's root; its mistakes go to `findings`.
-    pub(crate) fn root(node: &'t Node, findings: &'t Findings) -> Value<'t> {
+    /// A value of a tree; its mistakes go to `findings`.
+    pub(crate) fn new(node: &'t Node, findings: &'t Findings) -> Value<'t> {
         Value { node, findings }
     }
 
@@ -48,12 +49,7 @@ impl<'t> Value<'t> {
 
     /// A mapping with the keys that `lower` asks for and no others.
     pub(crate) fn mapping<T>(self, lower: impl FnOnce(&mut Fields<'t>) -> Option<T>) -> Option<T> {
-        let mut fields = Fields {
-            at: self.at(),
-            entries: self.entries()?,
-            findings: self.findings,
-            asked: Vec::new(),
-        };
+        let mut fields = Fields::new(self.at(), self.entries()?, self.findings);
         let lowered = lower(&mut fields);
         fields.report_unknown();
         lowered
@@ -257,129 +253,10 @@ impl<'t> Name<'t> {
     }
 }
 
-/// The keys of one mapping while they are asked for.
-#[derive(Debug)]
-pub(crate) struct Fields<'t> {
-    at: &'t Place,
-    entries: &'t [Entry],
-    findings: &'t Findings,
-    asked: Vec<&'static str>,
-}
-
-impl<'t> Fields<'t> {
-    /// Where the mapping begins.
-    pub(crate) fn at(&self) -> &'t Place {
-        self.at
-    }
-
-    /// Notes that the mapping as a whole is wrong.
-    pub(crate) fn wrong<T>(&self, wrong: Wrong) -> Option<T> {
-        self.findings.mistake(self.at, wrong);
-        None
-    }
-
-    /// Where the value of `key` stands, right or wrong, if it is written.
-    pub(crate) fn place_of(&self, key: &str) -> Option<Place> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(entry.value.at.clone())
-    }
-
-    /// The value of `key`, if it is written. Each key is asked for once.
-    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
-        self.asked.push(key);
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(Value {
-            node: &entry.value,
-            findings: self.findings,
-        })
-    }
-
-    /// The value of a key that must be there.
-    pub(crate) fn required<T>(
-        &mut self,
-        key: &'static str,
-        lower: impl FnOnce(Value<'t>) -> Option<T>,
-    ) -> Option<T> {
-        match self.take(key) {
-            Some(value) => lower(value),
-            None => self.wrong(Wrong::new(
-                format!("the key {} is missing", quoted(key)),
-                "it is mandatory",
-            )),
-        }
-    }
-
-    /// The value of a key that may be absent: `Some(None)` if it is, `None` if it is wrong.
-    pub(crate) fn optional<T>(
-        &mut self,
-        key: &'static str,
-        lower: impl FnOnce(Value<'t>) -> Option<T>,
-    ) -> Option<Option<T>> {
-        match self.take(key) {
-            Some(value) => lower(value).map(Some),
-            None => Some(None),
-        }
-    }
-
-    /// The value of a key that may be absent and then is `default`.
-    pub(crate) fn or<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        lower: impl FnOnce(Value<'t>) -> Option<T>,
-    ) -> Option<T> {
-        self.take(key).map_or(Some(default), lower)
-    }
-
-    /// Lets `keys` stand without reading them: where another mistake leaves open what they mean.
-    pub(crate) fn leave(&mut self, keys: &[&'static str]) {
-        self.asked.extend(keys);
-    }
-
-    fn report_unknown(&self) {
-        for entry in self.entries {
-            if !self.asked.contains(&entry.key.as_str()) {
-                let wrong = Wrong::new(
-                    format!("unknown key {}", quoted(&entry.key)),
-                    self.known_instead_of(&entry.key),
-                );
-                self.findings.mistake(&entry.key_at, wrong);
-            }
-        }
-    }
-
-    /// The nearest known key, or all of them if none is near.
-    fn known_instead_of(&self, key: &str) -> String {
-        let near = self.asked.iter().map(|known| (distance(key, known), known));
-        match near.min() {
-            Some((distance, known)) if distance <= 1 + key.len() / 4 => {
-                format!("did you mean {}?", quoted(known))
-            }
-            Some(_) | None => format!("the keys here are {}", self.asked.join(", ")),
-        }
-    }
-}
-
 /// All values, or `None` once every one of them has been looked at.
 fn all<T>(lowered: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let lowered: Vec<Option<T>> = lowered.collect();
     lowered.into_iter().collect()
-}
-
-/// How many characters to add, drop or change to get from `from` to `to` (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, old) in from.chars().enumerate() {
-        let mut next = vec![line + 1];
-        for (above, (diagonal, new)) in row.iter().skip(1).zip(row.iter().zip(&to)) {
-            let left = next.last().copied().unwrap_or_default();
-            let changed = diagonal + usize::from(old != *new);
-            next.push(changed.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -79,7 +79,13 @@ fn root(value: Value<'_>) -> Option<Root> {
 
 fn dns(value: Value<'_>) -> Option<Dns> {
     if value.is_scalar() {
-        return value.word(&[("system", ())]).map(|()| Dns::System);
+        return value.parse(|text| match text {
+            "system" => Ok(Dns::System),
+            _ => Err(Wrong::new(
+                format!("{} is no way to resolve names", quoted(text)),
+                "write system, or a list of servers like [192.0.2.53:53]",
+            )),
+        });
     }
     value.some_of(|v| v.parse(socket_address)).map(Dns::Servers)
 }

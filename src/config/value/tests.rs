@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{file, mistake::Mistakes, scalar};
+use crate::config::{fields::distance, file, mistake::Mistakes, scalar};
 
 /// What `lower` makes of `text`, or every mistake.
 fn lowered<T>(text: &str, lower: impl FnOnce(Value<'_>) -> Option<T>) -> Result<T, Mistakes> {
     let findings = Findings::default();
     let tree = file::parse(&Arc::from("f.yaml"), text, &findings).expect("valid YAML");
-    let value = lower(Value::root(&tree, &findings));
+    let value = lower(Value::new(&tree, &findings));
     findings.finish(value).map(|(value, _)| value)
 }
 
@@ -54,7 +54,7 @@ rate: 600/min
 word: two
 list: [a, b-2]
 ";
-    insta::assert_compact_debug_snapshot!(lowered(text, everything), @r#"Ok(("words", false, 10, 90s, 2028-02-29, Rate { count: 600, per: 60s }, 2, ["a", "b-2"], true, true))"#);
+    insta::assert_compact_debug_snapshot!(lowered(text, everything), @r#"Ok(("words", false, 10, 90s, 2028-02-29, Rate { calls: 600, per: 60s }, 2, ["a", "b-2"], true, true))"#);
 }
 
 #[test]
