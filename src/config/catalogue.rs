@@ -1,0 +1,222 @@
+//! `credentials.yaml`: the catalogue, which binds every credential to roles and hosts.
+//!
+//! Provides [`Credential`] as used and its lowering. It deliberately holds no secret and fetches none: a
+//! credential here is where a value comes from, where it may go and how it is put in. The other side of the
+//! binding, the rules that name it, is checked in `binding`.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use http::HeaderName;
+use time::Date;
+
+use super::{
+    fields::Fields,
+    gate::vault,
+    host,
+    mistake::{Place, Wrong, quoted},
+    scalar,
+    value::Value,
+};
+use crate::{headers, inject::header::HeaderTemplate, scope::HostPattern};
+
+/// An entry of the catalogue.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    /// The name that rules use.
+    pub(crate) name: Arc<str>,
+    /// The roles whose rules may name it; none if empty.
+    pub(crate) roles: Vec<Arc<str>>,
+    /// Where it may go; nowhere if empty.
+    pub(crate) hosts: Vec<HostPattern>,
+    /// Where its value comes from.
+    pub(crate) source: Source,
+    /// The header that carries it.
+    pub(crate) header: HeaderName,
+    /// The value of that header around the secret.
+    pub(crate) template: HeaderTemplate,
+    /// How long a value without a lease is used after it was read.
+    pub(crate) max_ttl: Duration,
+    /// Who answers for a value that does not end by itself.
+    pub(crate) allow_static: Static,
+}
+
+/// Where a credential's value comes from. Neither source ends its values by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One field of a secret in a KV engine, version 2.
+    Kv2 {
+        /// Where the engine is mounted.
+        mount: String,
+        /// The secret's path below it.
+        path: String,
+        /// The field.
+        field: String,
+    },
+    /// A file with the value and nothing else.
+    File(PathBuf),
+}
+
+/// Who answers for a value that does not end by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Static {
+    /// The person or team.
+    pub(crate) owner: String,
+    /// The day by which the value is replaced.
+    pub(crate) rotate_by: Date,
+}
+
+/// An entry as written: what could be lowered of it, so that rules are held against it all the same.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Its name.
+    pub(super) name: Arc<str>,
+    /// Where that stands.
+    pub(super) at: Place,
+    /// The roles with their places, if they could be read.
+    pub(super) roles: Option<Vec<(Arc<str>, Place)>>,
+    /// The hosts, if they could be read.
+    pub(super) hosts: Option<Vec<HostPattern>>,
+    /// Where it asks for a Vault server, if it does.
+    pub(super) vault_at: Option<Place>,
+    /// The day by which it is replaced and its place, if they could be read.
+    pub(super) rotate_by: Option<(Date, Place)>,
+    /// All of it; `None` after any mistake.
+    pub(super) credential: Option<Credential>,
+}
+
+/// Lowers the root of `credentials.yaml`; an entry with a mistake stays in the list, its name at least.
+pub(super) fn lower(root: Value<'_>) -> Option<Vec<Written>> {
+    root.names(|name, value| {
+        let good = name.parse(credential_name);
+        let mut written = Written {
+            name: Arc::from(name.text),
+            at: name.at.clone(),
+            roles: None,
+            hosts: None,
+            vault_at: None,
+            rotate_by: None,
+            credential: None,
+        };
+        let lowered = value.mapping(|fields| entry(fields, &mut written));
+        written.credential = lowered.filter(|_| good.is_some());
+        Some(written)
+    })
+}
+
+/// `none` is the word of a rule for no credential.
+fn credential_name(text: &str) -> Result<String, Wrong> {
+    if text == "none" {
+        let what = "a credential cannot be called \"none\"";
+        return Err(Wrong::new(
+            what,
+            "choose a name: rules write none for no credential",
+        ));
+    }
+    scalar::name(text)
+}
+
+fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
+    written.roles = fields.required("roles", |v| v.each(role));
+    written.hosts = fields.required("hosts", |v| v.each(|v| v.parse(host::pattern)));
+    written.vault_at = fields.place_of("vault");
+    let source = source(fields);
+    let place = fields.required("place", place);
+    let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
+    let allow_static = allow_static(fields, written);
+    let (header, template) = place?;
+    Some(Credential {
+        name: Arc::clone(&written.name),
+        roles: written
+            .roles
+            .iter()
+            .flatten()
+            .map(|(role, _)| Arc::clone(role))
+            .collect(),
+        hosts: written.hosts.clone()?,
+        source: source?,
+        header,
+        template,
+        max_ttl: max_ttl?,
+        allow_static: allow_static?,
+    })
+}
+
+fn role(value: Value<'_>) -> Option<(Arc<str>, Place)> {
+    Some((value.parse(scalar::name)?.into(), value.at().clone()))
+}
+
+fn source(fields: &mut Fields<'_>) -> Option<Source> {
+    let kv2 = fields.optional("vault", |v| v.mapping(kv2));
+    let file = fields.optional("file", Value::file);
+    match (kv2?, file?) {
+        (Some(kv2), None) => Some(kv2),
+        (None, Some(path)) => Some(Source::File(path)),
+        (None, None) => fields.wrong(Wrong::new(
+            "this credential has no source",
+            "write vault: {kv2, path, field} or file: a path",
+        )),
+        (Some(_), Some(_)) => fields.wrong(Wrong::new(
+            "this credential has two sources",
+            "keep vault or file",
+        )),
+    }
+}
+
+fn kv2(fields: &mut Fields<'_>) -> Option<Source> {
+    let mount = fields.required("kv2", |v| v.parse(vault::path));
+    let path = fields.required("path", |v| v.parse(vault::path));
+    let field = fields.required("field", Value::text);
+    Some(Source::Kv2 {
+        mount: mount?,
+        path: path?,
+        field: field?,
+    })
+}
+
+fn place(value: Value<'_>) -> Option<(HeaderName, HeaderTemplate)> {
+    value.mapping(|fields| {
+        let header = fields.required("header", |v| v.parse(header));
+        let template = fields.required("value", |v| v.parse(template));
+        Some((header?, template?))
+    })
+}
+
+fn header(text: &str) -> Result<HeaderName, Wrong> {
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(name) if headers::may_be_injected(&name) => Ok(name),
+        Ok(_) => Err(Wrong::new(
+            format!("the header {} belongs to the connection", quoted(text)),
+            "a credential goes into a header of the request, like Authorization",
+        )),
+        Err(_) => Err(Wrong::new(
+            format!("{} is no name of a header", quoted(text)),
+            "write one like Authorization",
+        )),
+    }
+}
+
+/// Does not repeat the text: where `{token}` was meant, a secret may stand.
+fn template(text: &str) -> Result<HeaderTemplate, Wrong> {
+    HeaderTemplate::parse(text)
+        .map_err(|fault| Wrong::fault("this header value cannot be filled in".into(), fault))
+}
+
+fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<Static> {
+    let Some(value) = fields.take("allow_static") else {
+        return fields.wrong(Wrong::new(
+            "the value of this credential does not end by itself",
+            "write who answers for it: allow_static: {owner, rotate_by}",
+        ));
+    };
+    value.mapping(|fields| {
+        let owner = fields.required("owner", Value::text);
+        written.rotate_by = fields.required("rotate_by", |v| {
+            Some((v.parse(scalar::date)?, v.at().clone()))
+        });
+        let (rotate_by, _) = written.rotate_by.clone()?;
+        Some(Static {
+            owner: owner?,
+            rotate_by,
+        })
+    })
+}

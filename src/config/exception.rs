@@ -1,0 +1,140 @@
+//! The dangers that `tollgate.yaml` allows: one place, each for one role, host and port, with a reason and an end.
+//!
+//! Provides [`Exception`] and its lowering. It deliberately knows no switch that turns a check off for all: an
+//! exception names what it opens, and on the day after `until` it is closed again without a reload.
+
+use std::sync::Arc;
+
+use time::Date;
+
+use super::{
+    fields::Fields,
+    host,
+    mistake::{Place, Wrong, quoted},
+    scalar,
+    value::Value,
+};
+use crate::{
+    scope::HostPattern,
+    target::{Host, address::Network},
+};
+
+/// One danger that is allowed for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exception {
+    /// Who it is for.
+    pub(crate) role: Arc<str>,
+    /// The host that it concerns.
+    pub(crate) host: Host,
+    /// The port that it concerns.
+    pub(crate) port: u16,
+    /// What is allowed.
+    pub(crate) danger: Danger,
+    /// Why, for those who review it.
+    pub(crate) reason: String,
+    /// The last day on which it holds.
+    pub(crate) until: Date,
+}
+
+/// What an exception allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Danger {
+    /// The host is spoken to without TLS.
+    Cleartext,
+    /// The host may have addresses in these networks although no agent may otherwise reach them.
+    Addresses(Vec<Network>),
+}
+
+impl Exception {
+    /// Whether it holds on the day `today`.
+    pub(crate) fn in_force(&self, today: Date) -> bool {
+        today <= self.until
+    }
+
+    /// Whether it is for `role` and for a place that `host` names.
+    pub(super) fn concerns(&self, role: &str, host: &HostPattern) -> bool {
+        *self.role == *role && host.matches(&self.host, self.port)
+    }
+
+    /// Whether it opens the address that `host` is, for `role`.
+    pub(super) fn opens_address(&self, role: &str, host: &HostPattern) -> bool {
+        match (&self.danger, self.host.ip()) {
+            (Danger::Addresses(networks), Some(ip)) => {
+                self.concerns(role, host) && networks.iter().any(|network| network.contains(ip))
+            }
+            (Danger::Addresses(_), None) | (Danger::Cleartext, _) => false,
+        }
+    }
+}
+
+/// An exception, and where its role and its end are written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) exception: Exception,
+    pub(super) role_at: Place,
+    pub(super) until_at: Place,
+}
+
+/// Lowers the list `exceptions`; what could be lowered is in `written` also after a mistake.
+pub(super) fn lower(value: Value<'_>, written: &mut Vec<Written>) -> Option<()> {
+    let all = value.each(|value| {
+        written.push(value.mapping(exception)?);
+        Some(())
+    });
+    all.map(|_| ())
+}
+
+fn exception(fields: &mut Fields<'_>) -> Option<Written> {
+    let role = fields.required("role", |v| Some((v.parse(scalar::name)?, v.at().clone())));
+    let host = fields.required("host", |v| v.parse(host::exact));
+    let port = fields.required("port", |v| v.integer(1, u16::MAX.into()));
+    let danger = danger(fields);
+    let reason = fields.required("reason", Value::text);
+    let until = fields.required("until", |v| Some((v.parse(scalar::date)?, v.at().clone())));
+    let ((role, role_at), (until, until_at)) = (role?, until?);
+    let exception = Exception {
+        role: role.into(),
+        host: host?,
+        port: u16::try_from(port?).ok()?,
+        danger: danger?,
+        reason: reason?,
+        until,
+    };
+    Some(Written {
+        exception,
+        role_at,
+        until_at,
+    })
+}
+
+fn danger(fields: &mut Fields<'_>) -> Option<Danger> {
+    let cleartext = fields.optional("cleartext", cleartext);
+    let addresses = fields.optional("addresses", |v| v.some_of(|v| v.parse(network)));
+    match (cleartext?, addresses?) {
+        (Some(danger), None) => Some(danger),
+        (None, Some(networks)) => Some(Danger::Addresses(networks)),
+        (None, None) => fields.wrong(Wrong::new(
+            "this exception allows nothing",
+            "write one danger: cleartext: true, or addresses: [10.1.2.0/24]",
+        )),
+        (Some(_), Some(_)) => fields.wrong(Wrong::new(
+            "this exception allows two dangers",
+            "write an exception for each, so that each has its reason and its end",
+        )),
+    }
+}
+
+fn cleartext(value: Value<'_>) -> Option<Danger> {
+    if value.boolean()? {
+        return Some(Danger::Cleartext);
+    }
+    value.wrong(Wrong::new(
+        "cleartext: false allows nothing",
+        "write true, or take the key away",
+    ))
+}
+
+fn network(text: &str) -> Result<Network, Wrong> {
+    Network::parse(text)
+        .map_err(|fault| Wrong::fault(format!("{} cannot be opened", quoted(text)), fault))
+}

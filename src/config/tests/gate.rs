@@ -1,0 +1,421 @@
+//! `tollgate.yaml`, a table for each of its keys.
+
+use super::*;
+
+fn said_of(changes: &[(&str, &str)]) -> String {
+    said_of_each("tollgate.yaml", changes)
+}
+
+#[test]
+fn everything_but_the_mandatory_keys_has_a_default() {
+    let mandatory = "\
+listen: '[::1]:0'
+certificate: {chain: a, key: b}
+trust_domains: {example.org: {bundle: c}}
+interception: {ca: d, key: e}
+";
+    let example = Example::new().file("tollgate.yaml", mandatory).with(
+        "credentials.yaml",
+        "vault: {kv2: secret, path: github/triage, field: token}",
+        "file: token",
+    );
+    let gate = example.without("revoked").settings().gate;
+    insta::assert_debug_snapshot!((&gate.upstream, &gate.vault, &gate.events), @r#"
+    (
+        Upstream {
+            roots: [
+                System,
+            ],
+            dns: System,
+            pins: {},
+        },
+        None,
+        Events {
+            stdout: true,
+            file: None,
+            intent: Writes,
+        },
+    )
+    "#);
+    insta::assert_compact_debug_snapshot!((gate.attempts, gate.connections_max, gate.drain), @"(Rate { calls: 6000, per: 60s }, 4096, 600s)");
+    assert_eq!(gate.exceptions, []);
+}
+
+#[test]
+fn the_mandatory_keys_are_missed() {
+    insta::assert_snapshot!(Example::new().file("tollgate.yaml", "{}").said(), @r#"
+    credentials.yaml:11:10: this credential comes from Vault, and no Vault server is configured; write vault: {address, ca, approle} in tollgate.yaml
+    tollgate.yaml:1:1: the key "certificate" is missing; it is mandatory
+    tollgate.yaml:1:1: the key "interception" is missing; it is mandatory
+    tollgate.yaml:1:1: the key "listen" is missing; it is mandatory
+    tollgate.yaml:1:1: the key "trust_domains" is missing; it is mandatory
+    "#);
+}
+
+#[test]
+fn listen_certificate_and_interception() {
+    insta::assert_snapshot!(said_of(&[
+        ("listen: 127.0.0.1:8443", "listen: localhost:8443"),
+        ("listen: 127.0.0.1:8443", "listen: 8443"),
+        ("listen: 127.0.0.1:8443", "listen: 127.0.0.1"),
+        ("certificate: {chain: pki/gate.crt, key: pki/gate.key}", "certificate: {chain: pki/gate.crt}"),
+        ("certificate: {chain: pki/gate.crt, key: pki/gate.key}", "certificate: {cert: a, key: b}"),
+        ("certificate: {chain: pki/gate.crt, key: pki/gate.key}", "certificate: {chain: , key: b}"),
+        ("{ca: pki/interception-ca.crt, key: pki/interception-ca.key}", "{chain: a, key: b}"),
+        ("{ca: pki/interception-ca.crt, key: pki/interception-ca.key}", "pki"),
+    ]), @r#"
+    listen: localhost:8443
+      tollgate.yaml:5:9: "localhost:8443" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+    listen: 8443
+      tollgate.yaml:5:9: "8443" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+    listen: 127.0.0.1
+      tollgate.yaml:5:9: "127.0.0.1" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+    certificate: {chain: pki/gate.crt}
+      tollgate.yaml:8:14: the key "key" is missing; it is mandatory
+    certificate: {cert: a, key: b}
+      tollgate.yaml:8:14: the key "chain" is missing; it is mandatory
+      tollgate.yaml:8:15: unknown key "cert"; the keys here are chain, key
+    certificate: {chain: , key: b}
+      tollgate.yaml:8:15: the value is missing; write one, or take the key away if it is optional
+    {chain: a, key: b}
+      tollgate.yaml:16:15: the key "ca" is missing; it is mandatory
+      tollgate.yaml:16:16: unknown key "chain"; the keys here are ca, key
+    pki
+      tollgate.yaml:16:15: "pki" stands here; a mapping like {key: value} is needed
+    "#);
+}
+
+#[test]
+fn trust_domains() {
+    insta::assert_snapshot!(said_of(&[
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  {}"),
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  example.org: pki/agents-ca.crt"),
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  Example.org: {bundle: a}"),
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  spiffe://example.org: {bundle: a}"),
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  other.test: {bundle: a}"),
+        ("  example.org: {bundle: pki/agents-ca.crt}", "  example.org: {bundle: a}\n  example.org: {bundle: b}"),
+    ]), @r#"
+    {}
+    tollgate.yaml:12:3: no trust domain is named; name one at least: without it no agent is known
+    example.org: pki/agents-ca.crt
+    tollgate.yaml:12:16: "pki/agents-ca.crt" stands here; a mapping like {key: value} is needed
+    Example.org: {bundle: a}
+    tollgate.yaml:12:3: "Example.org" is no trust domain; a trust domain is 1 to 255 lower-case letters, digits, dots, hyphens and underscores
+    spiffe://example.org: {bundle: a}
+    tollgate.yaml:12:3: "spiffe://example.org" is no trust domain; a trust domain is 1 to 255 lower-case letters, digits, dots, hyphens and underscores
+    other.test: {bundle: a}
+    roles/triage.yaml:11:14: the trust domain "example.org" is not configured; tollgate.yaml names other.test
+    example.org: {bundle: a}
+    example.org: {bundle: b}
+    tollgate.yaml:13:3: the key "example.org" stands here a second time; the first is in line 12; keep one
+    "#);
+}
+
+#[test]
+fn upstream() {
+    insta::assert_snapshot!(said_of(&[
+        ("roots: [system]", "roots: []"),
+        ("roots: [system]", "roots: system"),
+        ("roots: [system]", "roots: [system, pki/partner.crt]"),
+        ("dns: system ", "dns: [192.0.2.53:53, '[2001:db8::53]:53'] "),
+        ("dns: system ", "dns: 192.0.2.53:53 "),
+        ("dns: system ", "dns: [192.0.2.53] "),
+        ("dns: system ", "dns: [] "),
+        ("pins: {}", "pins: {api.example.com: 203.0.113.7, b.example.com: [203.0.113.8, '2001:db8::1']}"),
+        ("pins: {}", "pins: {API.example.com: 203.0.113.7}"),
+        ("pins: {}", "pins: {'*.example.com': 203.0.113.7}"),
+        ("pins: {}", "pins: {api.example.com:443: 203.0.113.7}"),
+        ("pins: {}", "pins: {api.example.com: other.example.com}"),
+        ("pins: {}", "pins: {api.example.com: []}"),
+        ("roots: [system]", "root: [system]"),
+    ]), @r#"
+    roots: []
+      tollgate.yaml:20:10: this list is empty; name one at least
+    roots: system
+      tollgate.yaml:20:10: "system" stands here; a list like [a, b] is needed
+    roots: [system, pki/partner.crt]
+      nothing
+    dns: [192.0.2.53:53, '[2001:db8::53]:53'] 
+      nothing
+    dns: 192.0.2.53:53 
+      tollgate.yaml:21:8: "192.0.2.53:53" is not known here; it is one of system
+    dns: [192.0.2.53] 
+      tollgate.yaml:21:9: "192.0.2.53" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+    dns: [] 
+      tollgate.yaml:21:8: this list is empty; name one at least
+    pins: {api.example.com: 203.0.113.7, b.example.com: [203.0.113.8, '2001:db8::1']}
+      nothing
+    pins: {API.example.com: 203.0.113.7}
+      tollgate.yaml:22:10: "API.example.com" is no host in canonical form; its canonical form is api.example.com
+    pins: {'*.example.com': 203.0.113.7}
+      tollgate.yaml:22:10: "*.example.com" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
+    pins: {api.example.com:443: 203.0.113.7}
+      tollgate.yaml:22:10: "api.example.com:443" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
+    pins: {api.example.com: other.example.com}
+      tollgate.yaml:22:27: "other.example.com" is no address; write an IPv4 or IPv6 address
+    pins: {api.example.com: []}
+      tollgate.yaml:22:27: this list is empty; name one at least
+    root: [system]
+      tollgate.yaml:20:3: unknown key "root"; did you mean "roots"?
+    "#);
+}
+
+#[test]
+fn vault() {
+    insta::assert_snapshot!(said_of(&[
+        ("address: https://vault.example.org:8200", "address: http://vault.example.org:8200"),
+        ("address: https://vault.example.org:8200", "address: https://user@vault.example.org"),
+        ("address: https://vault.example.org:8200", "address: https://vault.example.org/v1"),
+        ("address: https://vault.example.org:8200", "address: https://vault.example.org/"),
+        ("  ca: pki/vault-ca.crt\n", "  namespace: team/a\n"),
+        ("  ca: pki/vault-ca.crt\n", "  ca: pki/vault-ca.crt\n  namespace: /team\n"),
+        ("  ca: pki/vault-ca.crt\n", "  ca: pki/vault-ca.crt\n  token: hvs.secret\n"),
+        ("secret_id: vault/secret-id}", "mount: ../approle}"),
+    ]), @r#"
+    address: http://vault.example.org:8200
+      tollgate.yaml:26:12: "http://vault.example.org:8200" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+    address: https://user@vault.example.org
+      tollgate.yaml:26:12: "https://user@vault.example.org" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+    address: https://vault.example.org/v1
+      tollgate.yaml:26:12: "https://vault.example.org/v1" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+    address: https://vault.example.org/
+      nothing
+      namespace: team/a
+
+      tollgate.yaml:26:3: the key "ca" is missing; it is mandatory
+      ca: pki/vault-ca.crt
+      namespace: /team
+
+      tollgate.yaml:28:14: "/team" is no path in Vault; write segments with single slashes between them, none at either end
+      ca: pki/vault-ca.crt
+      token: hvs.secret
+
+      tollgate.yaml:28:3: unknown key "token"; the keys here are address, ca, namespace, approle
+    mount: ../approle}
+      tollgate.yaml:28:12: the key "secret_id" is missing; it is mandatory
+      tollgate.yaml:28:44: "../approle" is no path in Vault; write segments with single slashes between them, none at either end
+    "#);
+}
+
+#[test]
+fn events_and_bounds() {
+    insta::assert_snapshot!(said_of(&[
+        ("{stdout: true, file: null, intent: writes}", "{stdout: false}"),
+        ("{stdout: true, file: null, intent: writes}", "{stdout: false, file: events.jsonl, intent: all}"),
+        ("{stdout: true, file: null, intent: writes}", "{stdout: yes, file: , intent: none}"),
+        ("attempts: 6000/min ", "attempts: 6000 "),
+        ("attempts: 6000/min ", "attempts: 0/min "),
+        ("connections: 4096 ", "connections: 0 "),
+        ("connections: 4096 ", "connections: 1048577 "),
+        ("connections: 4096 ", "connections: '4096' "),
+        ("drain: 10m ", "drain: 10 "),
+    ]), @r#"
+    {stdout: false}
+      tollgate.yaml:32:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
+    {stdout: false, file: events.jsonl, intent: all}
+      nothing
+    {stdout: yes, file: , intent: none}
+      tollgate.yaml:32:18: "yes" is no truth value; write true or false, without quotes
+      tollgate.yaml:32:39: "none" is not known here; it is one of writes, all
+    attempts: 6000 
+      tollgate.yaml:35:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
+    attempts: 0/min 
+      tollgate.yaml:35:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
+    connections: 0 
+      tollgate.yaml:36:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
+    connections: 1048577 
+      tollgate.yaml:36:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
+    connections: '4096' 
+      tollgate.yaml:36:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
+    drain: 10 
+      tollgate.yaml:37:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
+    "#);
+}
+
+#[test]
+fn the_other_files() {
+    insta::assert_snapshot!(said_of(&[
+        ("credentials: credentials.yaml", "credentials: others.yaml"),
+        ("\nroles: roles", "\nroles: nowhere"),
+        ("revoked: revoked", "revoked: nowhere"),
+        ("revoked: revoked", "# revoked: revoked"),
+        ("revoked: revoked", "revoked: null"),
+    ]), @r#"
+    credentials: others.yaml
+      others.yaml:1:1: cannot read this file: No such file or directory (os error 2); it must be there and readable
+
+    roles: nowhere
+      nowhere:1:1: cannot read this directory: No such file or directory (os error 2); it holds one manifest per role
+    revoked: nowhere
+      nowhere:1:1: cannot read this file: No such file or directory (os error 2); it must be there and readable
+    # revoked: revoked
+      nothing
+    revoked: null
+      tollgate.yaml:42:10: the value is missing; write one, or take the key away if it is optional
+    "#);
+}
+
+/// An exception of the example's role with these keys more.
+fn exception(rest: &str) -> String {
+    format!("exceptions: [{{role: triage, host: api.github.com, port: 443, {rest}}}]")
+}
+
+#[test]
+fn exceptions() {
+    let tables = [
+        "addresses: [10.20.30.0/24], reason: r, until: 2027-01-31",
+        "cleartext: true, reason: r, until: 2026-11-22",
+        "cleartext: true, reason: r, until: 2026-11-21",
+        "cleartext: true, addresses: [10.0.0.0/8], reason: r, until: 2027-01-31",
+        "reason: r, until: 2027-01-31",
+        "cleartext: false, reason: r, until: 2027-01-31",
+        "addresses: [], reason: r, until: 2027-01-31",
+        "addresses: [10.20.30.1/24], reason: r, until: 2027-01-31",
+        "addresses: [0.0.0.0/0], reason: r, until: 2027-01-31",
+        "addresses: [169.254.169.254/32], reason: r, until: 2027-01-31",
+        "addresses: 10.0.0.0/8, reason: r, until: 2027-01-31",
+        "cleartext: true, reason: '', until: 2027-01-31",
+        "cleartext: true, until: 2027-01-31",
+        "cleartext: true, reason: r",
+        "verify: false, reason: r, until: 2027-01-31",
+    ];
+    let exceptions: Vec<String> = tables.iter().map(|rest| exception(rest)).collect();
+    let changes: Vec<(&str, &str)> = exceptions
+        .iter()
+        .map(|to| ("exceptions: []", &**to))
+        .collect();
+    insta::assert_snapshot!(said_of(&changes), @r#"
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [10.20.30.0/24], reason: r, until: 2027-01-31}]
+      nothing
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: r, until: 2026-11-22}]
+      nothing
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: r, until: 2026-11-21}]
+      warning: tollgate.yaml:52:97: this exception ended on 2026-11-21 and is not in force; take it away, or decide anew and move the date
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, addresses: [10.0.0.0/8], reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:14: this exception allows two dangers; write an exception for each, so that each has its reason and its end
+    exceptions: [{role: triage, host: api.github.com, port: 443, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:14: this exception allows nothing; write one danger: cleartext: true, or addresses: [10.1.2.0/24]
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: false, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:73: cleartext is "false"; write true, or take the key away
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [], reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:73: this list is empty; name one at least
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [10.20.30.1/24], reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:74: "10.20.30.1/24" cannot be opened; the address is not the first of the block, in canonical form
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [0.0.0.0/0], reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:74: "0.0.0.0/0" cannot be opened; it is wider than an IPv4 /8 or an IPv6 /32
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [169.254.169.254/32], reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:74: "169.254.169.254/32" cannot be opened; it holds a metadata service, which no exception opens
+    exceptions: [{role: triage, host: api.github.com, port: 443, addresses: 10.0.0.0/8, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:73: "10.0.0.0/8" stands here; a list like [a, b] is needed
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: '', until: 2027-01-31}]
+      tollgate.yaml:52:87: this text is empty; write one
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, until: 2027-01-31}]
+      tollgate.yaml:52:14: the key "reason" is missing; it is mandatory
+    exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: r}]
+      tollgate.yaml:52:14: the key "until" is missing; it is mandatory
+    exceptions: [{role: triage, host: api.github.com, port: 443, verify: false, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:14: this exception allows nothing; write one danger: cleartext: true, or addresses: [10.1.2.0/24]
+      tollgate.yaml:52:62: unknown key "verify"; the keys here are role, host, port, cleartext, addresses, reason, until
+    "#);
+}
+
+#[test]
+fn exceptions_name_a_role_a_host_and_a_port() {
+    let rest = "cleartext: true, reason: r, until: 2027-01-31";
+    insta::assert_snapshot!(said_of(&[
+        ("exceptions: []", &format!("exceptions: [{{role: nobody, host: a.test, port: 443, {rest}}}]")),
+        ("exceptions: []", &format!("exceptions: [{{role: triage, host: '*.a.test', port: 443, {rest}}}]")),
+        ("exceptions: []", &format!("exceptions: [{{role: triage, host: 10.0.0.1, port: 0, {rest}}}]")),
+        ("exceptions: []", &format!("exceptions: [{{role: triage, host: a.test, port: 80, {rest}}}]")),
+        ("exceptions: []", &format!("exceptions: [{{{rest}}}]")),
+    ]), @r#"
+    exceptions: [{role: nobody, host: a.test, port: 443, cleartext: true, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:21: no role is called "nobody"; a role is a file roles/nobody.yaml
+    exceptions: [{role: triage, host: '*.a.test', port: 443, cleartext: true, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:35: "*.a.test" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
+    exceptions: [{role: triage, host: 10.0.0.1, port: 0, cleartext: true, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:51: "0" is no number from 1 to 65535; write it in decimal digits, without quotes
+    exceptions: [{role: triage, host: a.test, port: 80, cleartext: true, reason: r, until: 2027-01-31}]
+      warning: tollgate.yaml:52:21: no rule of the role "triage" names a.test:80; this exception opens nothing
+    exceptions: [{cleartext: true, reason: r, until: 2027-01-31}]
+      tollgate.yaml:52:14: the key "host" is missing; it is mandatory
+      tollgate.yaml:52:14: the key "port" is missing; it is mandatory
+      tollgate.yaml:52:14: the key "role" is missing; it is mandatory
+    "#);
+}
+
+#[test]
+fn a_rule_for_an_internal_address_needs_an_exception_that_opens_it() {
+    let said = |danger: &str| {
+        let exception = exception(&format!("{danger}, reason: r, until: 2027-01-31"));
+        let exception = exception.replace("api.github.com", "10.0.0.1");
+        Example::new()
+            .with("tollgate.yaml", "exceptions: []", &exception)
+            .with(
+                "roles/triage.yaml",
+                "rules:\n",
+                "rules:\n  - {name: in, verb: read, hosts: [10.0.0.1], methods: [GET], paths: [/], credential: none}\n",
+            )
+            .said()
+    };
+    assert_eq!(said("addresses: [10.0.0.0/24]"), "");
+    insta::assert_snapshot!(said("addresses: [10.0.1.0/24]"), @"");
+    insta::assert_snapshot!(said("cleartext: true"), @"");
+}
+
+#[test]
+fn an_exception_holds_through_its_last_day() {
+    let example = Example::new().with(
+        "tollgate.yaml",
+        "exceptions: []",
+        &exception("addresses: [10.20.30.0/24], reason: r, until: 2027-01-31"),
+    );
+    let gate = example.settings().gate;
+    let [exception] = &gate.exceptions[..] else {
+        panic!("one exception")
+    };
+    assert!(exception.in_force(date!(2027 - 01 - 31)));
+    assert!(!exception.in_force(date!(2027 - 02 - 01)));
+    insta::assert_compact_debug_snapshot!(exception.danger, @"Addresses([Network { first: 10.20.30.0, prefix_bits: 24 }])");
+}
+
+#[test]
+fn revoked() {
+    let fingerprint = "AB:".repeat(31) + "ab";
+    let text = format!(
+        "# who\nspiffe://example.org/agent/triage # left\n\n  sha256:{fingerprint}\n{}\n",
+        "cd".repeat(32)
+    );
+    let example = Example::new().file("revoked", &text);
+    let revoked = example.settings().revoked;
+    for entry in [
+        "spiffe://example.org/agent/triage",
+        &"ab".repeat(32),
+        &"cd".repeat(32),
+    ] {
+        assert!(revoked.entries.contains(entry), "{entry}");
+    }
+    assert_eq!(revoked.entries.len(), 3);
+    let wrong = "spiffe://example.org\nSPIFFE://example.org/a\n  sha256:ab\ntriage\nspiffe://example.org/a b\n";
+    insta::assert_snapshot!(Example::new().file("revoked", wrong).said(), @r#"
+    revoked:1:1: "spiffe://example.org" revokes nobody; a workload's SPIFFE ID has a path after the trust domain
+    revoked:2:1: "SPIFFE://example.org/a" revokes nobody; write an identity (spiffe://...) or the SHA-256 of a certificate in hex
+    revoked:3:3: "sha256:ab" revokes nobody; write an identity (spiffe://...) or the SHA-256 of a certificate in hex
+    revoked:4:1: "triage" revokes nobody; write an identity (spiffe://...) or the SHA-256 of a certificate in hex
+    revoked:5:1: "spiffe://example.org/a b" revokes nobody; a segment of a SPIFFE ID's path is letters, digits, dots, hyphens and underscores, not . or .. alone
+    "#);
+}
+
+#[test]
+fn revoked_is_read_again_apart_from_the_rest_and_without_its_broken_lines() {
+    let example = Example::new();
+    let file = example.settings().gate.revoked;
+    let example = example
+        .file("revoked", "spiffe://example.org/a\nwho?\n")
+        .file("tollgate.yaml", "[");
+    let (revoked, mistakes) = file.read().unwrap();
+    assert!(revoked.entries.contains("spiffe://example.org/a"));
+    assert_eq!(mistakes.map(|mistakes| mistakes.mistakes.len()), Some(1));
+    example.without("revoked");
+    assert!(file.read().is_err());
+}
