@@ -10,6 +10,8 @@
     clippy::print_stderr,
     reason = "a test that meets a surprise stops with it"
 )]
-#![allow(dead_code, reason = "words of the world that no test uses yet")]
 
+mod answers;
+mod path;
+mod streaming;
 mod world;

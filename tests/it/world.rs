@@ -28,7 +28,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tollgate::refusal::Reason;
 
-use agent::{Agent, Answer};
+use agent::{Agent, Answer, Sockets};
 use builder::Builder;
 use canary::Canaries;
 use dns::Dns;
@@ -37,7 +37,7 @@ use gate::Gate;
 use patience::until;
 use pki::{Identity, Pki};
 use recorder::Recorder;
-use settings::{CATALOGUE, Places, Plan};
+use settings::CATALOGUE;
 use tape::Tapes;
 use vault::Vault;
 
@@ -59,7 +59,7 @@ pub(crate) struct World {
     vault: Option<Vault>,
     secrets: BTreeMap<String, String>,
     received: Tapes,
-    plan: Plan,
+    sockets: Sockets,
     quiet_descriptors: usize,
     finished: bool,
 }
@@ -70,7 +70,7 @@ impl World {
         reason = "a sentence about a world begins with it"
     )]
     pub(crate) fn new() -> Builder {
-        Builder::default()
+        Builder::new()
     }
 
     /// The agent that plays `role`.
@@ -86,6 +86,7 @@ impl World {
             pki: self.pki.clone(),
             port: self.port,
             received: self.received.clone(),
+            sockets: self.sockets.clone(),
         }
     }
 
@@ -115,21 +116,6 @@ impl World {
         let value = self.canaries.add(Some(host));
         builder::hand_out(self.dir.path(), self.vault.as_ref(), name, &value);
         self.secrets.insert(name.to_owned(), value);
-    }
-
-    /// Writes the manifest of one more role, whose hosts have no upstream of their own, and its exceptions.
-    pub(crate) fn add_role(&self, name: &str, rules: &str) {
-        let mut plan = self.plan.clone();
-        plan.roles.push((name.to_owned(), rules.into()));
-        plan.write(self.dir.path(), &self.places());
-    }
-
-    fn places(&self) -> Places {
-        Places {
-            port: self.port,
-            dns: self.dns.address.to_string(),
-            vault: self.vault.as_ref().map(Vault::url),
-        }
     }
 
     /// The directory of the settings.
@@ -224,29 +210,24 @@ impl World {
 
     /// Ends the gate as a service manager would and checks what must hold after every test.
     pub(crate) async fn finish(self) {
-        self.finish_after("TERM").await;
-    }
-
-    /// The same for a gate that a test has told to end already.
-    pub(crate) async fn finish_ended(self) {
-        self.finish_after("").await;
-    }
-
-    async fn finish_after(mut self, signal: &str) {
+        self.sockets.close();
         for upstream in self.upstreams.values() {
             upstream.close();
         }
         if let Some(vault) = &self.vault {
             vault.close();
         }
-        if !signal.is_empty() {
-            self.gate
-                .descriptors_return_to(self.quiet_descriptors)
-                .await;
-            self.gate.signal(signal);
-        }
+        self.gate
+            .descriptors_return_to(self.quiet_descriptors)
+            .await;
+        self.gate.signal("TERM");
+        self.finish_ended(0).await;
+    }
+
+    /// The same for a gate that a test has told to end already, with the exit code that is due.
+    pub(crate) async fn finish_ended(mut self, code: i32) {
         let status = self.gate.ended().await;
-        assert_eq!(status.code(), Some(0), "the gate's exit");
+        assert_eq!(status.code(), Some(code), "the gate's exit");
         self.event_where("the event `stopped`", |event| event["kind"] == "stopped")
             .await;
         self.events.check();

@@ -1,6 +1,11 @@
 //! Agents: callers of the gate that can also send what no decent client would.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr},
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
 
 use rustls::{
     ClientConfig,
@@ -32,6 +37,27 @@ pub(crate) struct Agent {
     pub(super) port: u16,
     /// What any agent received.
     pub(super) received: Tapes,
+    pub(super) sockets: Sockets,
+}
+
+/// The connections that agents have open, so that they can be ended wherever a test left them.
+#[derive(Clone, Default)]
+pub(super) struct Sockets(Arc<Mutex<Vec<Weak<std::net::TcpStream>>>>);
+
+impl Sockets {
+    /// Keeps hold of `socket` for as long as the answer lives.
+    fn add(&self, socket: &std::net::TcpStream) -> io::Result<Arc<std::net::TcpStream>> {
+        let socket = Arc::new(socket.try_clone()?);
+        self.0.lock().unwrap().push(Arc::downgrade(&socket));
+        Ok(socket)
+    }
+
+    /// Ends them all; one that has ended already is no fault.
+    pub(super) fn close(&self) {
+        for socket in self.0.lock().unwrap().iter().filter_map(Weak::upgrade) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// An answer to an agent.
@@ -72,14 +98,6 @@ impl Answer {
 }
 
 impl Agent {
-    /// The same agent with another certificate, or with none.
-    pub(crate) fn showing(&self, identity: Option<Identity>) -> Agent {
-        Agent {
-            identity: identity.map(Arc::new),
-            ..self.clone()
-        }
-    }
-
     /// `host`, with the port of the upstreams unless it names one.
     pub(crate) fn at(&self, host: &str) -> String {
         match host.contains(':') {
@@ -143,8 +161,10 @@ impl Agent {
 
     /// A TLS connection to the gate with settings of the test's own.
     pub(crate) async fn wire_by(&self, config: ClientConfig) -> io::Result<Wire> {
-        let socket = TcpStream::connect(self.gate).await?;
+        let socket = TcpStream::connect(self.gate).await?.into_std()?;
         socket.set_nodelay(true)?;
+        let held = self.sockets.add(&socket)?;
+        let socket = TcpStream::from_std(socket)?;
         let name = ServerName::try_from("gate.test").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = patiently(
@@ -153,7 +173,7 @@ impl Agent {
         )
         .await?;
         let handshake = stream.get_ref().1.handshake_kind();
-        let mut wire = Wire::new(Box::new(stream), self.clone());
+        let mut wire = Wire::new(Box::new(stream), self.clone(), held);
         wire.handshake = handshake;
         Ok(wire)
     }
@@ -194,6 +214,7 @@ pub(crate) struct Wire {
     stream: BufReader<Taped<Box<dyn Stream>>>,
     agent: Agent,
     tape: Tape,
+    held: Arc<std::net::TcpStream>,
     /// The certificates the other side showed in the innermost TLS.
     pub(crate) peer: Vec<CertificateDer<'static>>,
     /// How the innermost TLS began.
@@ -201,12 +222,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    fn new(stream: Box<dyn Stream>, agent: Agent) -> Wire {
+    fn new(stream: Box<dyn Stream>, agent: Agent, held: Arc<std::net::TcpStream>) -> Wire {
         let tape = agent.received.start();
         Wire {
             stream: BufReader::new(Taped::new(stream, tape.clone())),
             agent,
             tape,
+            held,
             peer: Vec::new(),
             handshake: None,
         }
@@ -231,7 +253,7 @@ impl Wire {
             .peer_certificates()
             .unwrap_or_default()
             .to_vec();
-        let mut wire = Wire::new(Box::new(stream), agent);
+        let mut wire = Wire::new(Box::new(stream), agent, self.held);
         wire.peer = peer.into_iter().map(CertificateDer::into_owned).collect();
         Ok(wire)
     }
@@ -280,11 +302,6 @@ impl Wire {
             rest = after;
         }
         self.send(rest).await;
-    }
-
-    /// No more bytes will come from this side.
-    pub(crate) async fn half_close(&mut self) {
-        let _ = self.stream.shutdown().await;
     }
 
     /// The next answer, to a method whose answer may have a body.
@@ -351,6 +368,17 @@ impl Wire {
         let reading = self.stream.read_exact(&mut bytes);
         patiently("bytes from the gate", reading).await.unwrap();
         bytes
+    }
+
+    /// Reads until so much text has come.
+    pub(crate) async fn until_received(&mut self, text: &str) {
+        patiently(text, async {
+            while !String::from_utf8_lossy(&self.tape.bytes()).contains(text) {
+                let read = self.stream.read_u8().await;
+                read.unwrap_or_else(|error| panic!("{error} before {text:?} came"));
+            }
+        })
+        .await;
     }
 
     /// Reads until the gate closes; what came until then.

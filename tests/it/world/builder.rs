@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{
     FORBIDDEN, World,
+    agent::Sockets,
     canary::Canaries,
     dns::Dns,
     events::Events,
@@ -19,25 +20,29 @@ use super::{
 };
 
 /// A world about to be.
-#[derive(Default)]
 pub(crate) struct Builder {
+    /// The authorities, for a test that needs a certificate before there is a gate.
+    pub(crate) pki: Arc<Pki>,
     plan: Plan,
-    hosts: Vec<String>,
     stdout: Stdout,
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
 }
 
 impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder {
+            pki: Arc::new(Pki::new()),
+            plan: Plan::default(),
+            stdout: Stdout::default(),
+            files: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
     /// A role, played by the agent of the same name.
     pub(crate) fn role(mut self, name: &str, role: impl Into<Role>) -> Builder {
         self.plan.roles.push((name.to_owned(), role.into()));
-        self
-    }
-
-    /// One more host with an upstream, whether or not a rule names it.
-    pub(crate) fn host(mut self, host: &str) -> Builder {
-        self.hosts.push(host.to_owned());
         self
     }
 
@@ -102,7 +107,7 @@ impl Builder {
             .tempdir()
             .unwrap();
         let events = Events::at(dir.path().join("events.jsonl"), self.stdout == Stdout::File);
-        let pki = Arc::new(Pki::new());
+        let pki = self.pki.clone();
         pki.write(&dir.path().join("pki"));
         let dns = Dns::start().await;
         let canaries = Canaries::default();
@@ -131,7 +136,6 @@ impl Builder {
             port,
             upstreams,
             secrets,
-            plan: self.plan.clone(),
         }
     }
 
@@ -141,7 +145,6 @@ impl Builder {
         let mut hosts: Vec<String> = rules
             .map(|rule| rule.host)
             .filter(|host| !host.starts_with('*') && host.parse::<std::net::IpAddr>().is_err())
-            .chain(self.hosts.iter().cloned())
             .chain(FORBIDDEN.map(str::to_owned))
             .collect();
         hosts.sort();
@@ -161,7 +164,6 @@ pub(super) struct Surroundings {
     pub(super) port: u16,
     pub(super) upstreams: BTreeMap<String, Recorder>,
     pub(super) secrets: BTreeMap<String, String>,
-    plan: Plan,
 }
 
 impl Surroundings {
@@ -182,7 +184,7 @@ impl Surroundings {
             vault: self.vault,
             secrets: self.secrets,
             received: Tapes::default(),
-            plan: self.plan,
+            sockets: Sockets::default(),
             finished: false,
         }
     }

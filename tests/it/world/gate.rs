@@ -54,7 +54,7 @@ impl Gate {
         let child = tollgate()
             .args(["serve", "--config"])
             .arg(dir.join("tollgate.yaml"))
-            .env("RUST_LOG", "trace")
+            .args(["--level", "trace"])
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(out)
             .stderr(append(&stderr))

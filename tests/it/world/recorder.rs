@@ -27,7 +27,6 @@ use super::{
 /// A request that came to its end at the upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
-    pub(crate) connection: usize,
     pub(crate) head: Head,
     pub(crate) body: Body,
 }
@@ -240,7 +239,6 @@ impl Recorder {
             let answer = self.answer_for(&path);
             let played = play(answer, &head, &mut stream).await?;
             self.shared.log.lock().unwrap().requests.push(Seen {
-                connection: id,
                 head,
                 body: played.body,
             });

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader},
     sync::watch,
 };
 
@@ -42,8 +42,6 @@ pub(crate) enum Answer {
     Silence,
     /// Closes without an answer.
     Close,
-    /// 101 and then every byte back, as a WebSocket server that only echoes would.
-    SwitchAndEcho,
 }
 
 impl Answer {
@@ -157,12 +155,6 @@ async fn give<S: Stream>(
             return Ok(true);
         }
         Answer::Close => return Ok(true),
-        Answer::SwitchAndEcho => {
-            let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-            write(stream, switch).await?;
-            echo(stream).await?;
-            return Ok(true);
-        }
         Answer::Held(..) | Answer::Early(_) => unreachable!("played before the body is read"),
     }
     Ok(false)
@@ -201,17 +193,6 @@ async fn stream_body<S: Stream>(
 /// Reads to the end of the connection; only the tape keeps it.
 async fn drain<S: Stream>(stream: &mut BufReader<Taped<S>>) -> io::Result<()> {
     http1::read_body(stream, Length::UntilClose).await.map(drop)
-}
-
-async fn echo<S: Stream>(stream: &mut BufReader<Taped<S>>) -> io::Result<()> {
-    loop {
-        let bytes = stream.fill_buf().await?.to_vec();
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        stream.consume(bytes.len());
-        write(stream, &bytes).await?;
-    }
 }
 
 async fn continue_if_expected<S: Stream>(
