@@ -1,7 +1,5 @@
 //! How it ends: calls under way are finished, new ones refused, and nothing waits for ever.
 
-use tollgate::refusal::Reason;
-
 use crate::world::{
     World,
     patience::until,
@@ -33,16 +31,14 @@ async fn finishes_a_call_under_way() {
     })
     .await;
     world.gate.signal("TERM");
-    world
-        .event_where("the event `ending`", |event| event["kind"] == "stopping")
-        .await;
+    world.no_longer_listens().await;
     hold.release();
     let answer = wire.answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "whole"));
     assert_eq!(answer.header("connection"), Some("close"));
     wire.rest().await;
     world.gate.ended().await;
-    world.finish_ended().await;
+    world.finish_ended(0).await;
 }
 
 #[tokio::test]
@@ -64,11 +60,11 @@ async fn ends_at_once_when_nothing_is_under_way() {
     );
     assert_eq!(idle.rest().await, b"");
     assert_eq!(tunnel.rest().await, b"");
-    world.finish_ended().await;
+    world.finish_ended(0).await;
 }
 
 #[tokio::test]
-pub(crate) async fn refuses_new_calls_while_it_ends() {
+async fn takes_no_new_call_while_it_ends() {
     let world = world().await;
     let hold = Hold::new();
     let upstream = world.upstream("api.a.test");
@@ -87,27 +83,20 @@ pub(crate) async fn refuses_new_calls_while_it_ends() {
     })
     .await;
     world.gate.signal("TERM");
-    world
-        .event_where("the event `ending`", |event| event["kind"] == "stopping")
-        .await;
-    assert!(
-        agent.try_wire().await.is_err() || agent.try_wire().await.unwrap().rest().await.is_empty()
-    );
+    world.no_longer_listens().await;
     hold.release();
     assert_eq!(wire.answer().await.status, 200);
-    if let Ok(Some(answer)) = wire.try_answer_to("GET").await {
-        world.refused(&answer, Reason::ShuttingDown).await;
-    }
+    assert_eq!(wire.rest().await, b"");
     assert_eq!(upstream.heads().len(), 1);
     world.gate.ended().await;
-    world.finish_ended().await;
+    world.finish_ended(0).await;
 }
 
 #[tokio::test]
 async fn closes_what_is_not_done_at_the_deadline() {
     let world = World::new()
         .role("agent", "GET api.a.test/v1/**")
-        .setting("timeouts: {drain: 1s}")
+        .setting("drain: 1s")
         .start()
         .await;
     let upstream = world.upstream("api.a.test");
@@ -123,5 +112,10 @@ async fn closes_what_is_not_done_at_the_deadline() {
     world.gate.signal("TERM");
     wire.rest().await;
     world.gate.ended().await;
-    world.finish_ended().await;
+    let stopped = world.events.of_kind("stopped").pop().unwrap();
+    assert_eq!(stopped["outcome"], "deadline");
+    let ended = world.events.of_kind("ended").pop().unwrap();
+    assert_eq!(ended["outcome"], "aborted");
+    // a run that cut calls off has failed
+    world.finish_ended(1).await;
 }

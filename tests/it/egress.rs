@@ -1,8 +1,9 @@
 //! Which addresses a call may reach: public ones, the checked one, and never an internal one unless settings say so.
 
+use tokio::net::TcpListener;
 use tollgate::refusal::Reason;
 
-use crate::world::World;
+use crate::world::{World, patience::at_once};
 
 /// A world in which a rule allows a host whose address is not excepted from the guard.
 async fn guarded() -> World {
@@ -116,40 +117,30 @@ async fn forbids_a_name_with_a_public_and_an_internal_address() {
 
 #[tokio::test]
 async fn dials_the_address_that_was_checked_and_asks_once() {
-    let world = guarded().await;
-    let own = world.upstream("api.a.test").address.ip().to_string();
-    // a public test address first, the upstream's own loopback address for whoever asks again
-    world
-        .dns
-        .answers_in_turn("api.a.test", &[&["192.0.2.1"], &[&own]]);
-    let agent = world.agent("reader");
-    for _ in 0..5 {
-        let answer = agent.call("GET http://api.a.test/v1/x").await;
-        world.refused(&answer, Reason::AddressForbidden).await;
-    }
-    assert_eq!(world.upstream("api.a.test").connections().len(), 0);
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn resolves_once_for_a_call() {
     let world = World::new()
         .role("reader", "GET api.a.test/v1/**")
         .start()
         .await;
+    // the upstream's own address for who asks first, and a trap for who asks again
     let own = world.upstream("api.a.test").address.ip().to_string();
-    world
-        .dns
-        .answers_in_turn("api.a.test", &[&[&own], &["10.0.0.1"]]);
-    assert_eq!(
-        world
-            .agent("reader")
-            .call("GET http://api.a.test/v1/x")
-            .await
-            .status,
-        200
+    let trap = TcpListener::bind(("127.0.0.99", world.port)).await.unwrap();
+    world.dns.answers_in_turn(
+        "api.a.test",
+        &[&[&own], &["127.0.0.99"], &[&own], &["127.0.0.99"]],
     );
-    assert_eq!(world.dns.queries("api.a.test"), 1);
+    let agent = world.agent("reader");
+    for turn in 0..4 {
+        let answer = agent.call("GET http://api.a.test/v1/x").await;
+        match turn % 2 {
+            0 => assert_eq!(answer.status, 200, "{answer:?}"),
+            _ => drop(world.refused(&answer, Reason::AddressForbidden).await),
+        }
+        assert_eq!(world.dns.queries("api.a.test"), turn + 1);
+    }
+    assert!(
+        at_once(trap.accept()).await.is_none(),
+        "the trap was dialled"
+    );
     world.finish().await;
 }
 
@@ -224,23 +215,21 @@ async fn refuses_addresses_in_place_of_a_name() {
 
 #[tokio::test]
 async fn does_not_call_itself() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = free.local_addr().unwrap();
+    drop(free);
     let world = World::new()
-        .role("reader", "GET api.a.test/v1/**")
+        .role(
+            "looper",
+            format!("GET self.test:{}/**", listen.port()).as_str(),
+        )
+        .setting(&format!("listen: {listen}"))
         .start()
         .await;
-    let listen = world.listen();
-    let role = format!("GET self.test:{}/** with none", listen.port());
-    // the port is known only now: a second role file and a reload make the rule
-    world.add_role("looper", &role);
-    world.gate.signal("HUP");
-    world
-        .event_where("the reload", |event| event["kind"] == "reloaded")
-        .await;
-    world.dns.answers("self.test", &["127.0.0.1"]);
-    let answer = world
-        .agent("looper")
-        .call(&format!("GET http://self.test:{}/x", listen.port()))
-        .await;
+    // an address that is excepted, but the gate's own
+    world.dns.answers("self.test", &[&listen.ip().to_string()]);
+    let call = format!("GET http://self.test:{}/x", listen.port());
+    let answer = world.agent("looper").call(&call).await;
     world.refused(&answer, Reason::AddressForbidden).await;
     world.finish().await;
 }
@@ -251,11 +240,12 @@ async fn a_silent_name_server_is_no_refusal_of_policy() {
         .role("reader", "GET api.a.test/v1/**")
         .start()
         .await;
+    let agent = world.agent("reader");
     world.dns.fails("api.a.test");
-    let answer = world
-        .agent("reader")
-        .call("GET http://api.a.test/v1/x")
-        .await;
+    let answer = agent.call("GET http://api.a.test/v1/x").await;
+    world.refused(&answer, Reason::UpstreamUnresolved).await;
+    world.dns.is_silent("api.a.test");
+    let answer = agent.call("GET http://api.a.test/v1/x").await;
     world.refused(&answer, Reason::UpstreamUnresolved).await;
     world.finish().await;
 }

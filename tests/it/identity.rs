@@ -25,7 +25,7 @@ async fn is_not_let_in(world: &World, agent: &Agent) {
         let _ = wire.try_send(&call).await;
         assert_eq!(wire.rest().await, b"", "an answer without an identity");
     }
-    let event = world.refusal(Reason::CertificateInvalid).await;
+    let event = world.refusals(Reason::CertificateInvalid, 1).await;
     assert_eq!(event["caller"]["role"], serde_json::Value::Null);
     world.nothing_left_the_gate();
 }
@@ -244,16 +244,11 @@ pub(crate) async fn refuses_a_revoked_identity() {
 
 #[tokio::test]
 async fn refuses_a_revoked_certificate_and_no_other_of_the_identity() {
-    let world = world().await;
+    let world = World::new().role("reader", "GET api.a.test/v1/**");
     let (stolen, renewed) = (world.pki.agent("reader"), world.pki.agent("reader"));
-    std::fs::write(
-        world.dir().join("revoked"),
-        format!("{}\n", stolen.fingerprint()),
-    )
-    .unwrap();
-    world.gate.signal("HUP");
-    world
-        .event_where("the reload", |event| event["kind"] == "reloaded")
+    let world = world
+        .file("revoked", &format!("{}\n", stolen.fingerprint()))
+        .start()
         .await;
     let answer = world
         .agent_showing(Some(stolen))
@@ -287,7 +282,7 @@ pub(crate) async fn refuses_calls_once_the_certificate_has_expired() {
     if let Ok(Some(answer)) = wire.try_answer_to("GET").await {
         world.refused(&answer, Reason::IdentityExpired).await;
     }
-    world.refusal(Reason::IdentityExpired).await;
+    world.refusals(Reason::IdentityExpired, 1).await;
     assert_eq!(world.upstream("api.a.test").requests().len(), before);
     world.finish().await;
 }

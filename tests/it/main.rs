@@ -12,6 +12,11 @@
 )]
 
 mod answers;
+mod drain;
+mod egress;
+mod identity;
+mod leaf;
+mod limits;
 mod path;
 mod streaming;
 mod world;
