@@ -12,11 +12,14 @@
 )]
 
 mod answers;
+mod credentials;
 mod drain;
 mod egress;
 mod identity;
 mod leaf;
 mod limits;
+mod log;
 mod path;
+mod refusals;
 mod streaming;
 mod world;
