@@ -1,5 +1,6 @@
 //! tollgate: the gate that every call of an AI agent passes on its way out.
 
+pub mod cli;
 mod config;
 mod credential;
 mod event;

@@ -1,0 +1,87 @@
+//! The command line: what is asked for, and with which exit code it ends.
+//!
+//! stdout is data, stderr is speech. Exit codes: 0 done; 1 the answer is no or the run failed; 2 wrong usage or
+//! settings. What a command does is in its own file; nothing here decides about a call.
+#![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
+
+pub(crate) mod connect;
+pub(crate) mod pki;
+
+use std::{ffi::OsString, fmt, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// The gate that every call of an AI agent passes on its way out.
+#[derive(Parser)]
+#[command(name = "tollgate", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
+    Connect(connect::Connect),
+    /// Make certificates for development.
+    #[command(subcommand)]
+    Pki(pki::Command),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the command that `args` name; the first of them is the program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(args) {
+        Ok(line) => line,
+        Err(said) => {
+            // Nobody is left to tell when stderr is gone.
+            let _ = said.print();
+            return ExitCode::from(if said.use_stderr() { Failure::USAGE } else { 0 });
+        }
+    };
+    let outcome = match line.command {
+        Command::Connect(settings) => connect::run(&settings),
+        Command::Pki(command) => pki::run(&command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tollgate: {failure}");
+            failure.code()
+        }
+    }
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It could not be done, or the answer is no: exit code 1.
+    Run(String),
+    /// What was asked for, or the settings, cannot be right: exit code 2.
+    Usage(String),
+}
+
+impl Failure {
+    const RUN: u8 = 1;
+    const USAGE: u8 = 2;
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Run(_) => Failure::RUN,
+            Failure::Usage(_) => Failure::USAGE,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Run(text) | Failure::Usage(text) => f.write_str(text),
+        }
+    }
+}
