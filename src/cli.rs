@@ -7,6 +7,7 @@
 pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod pki;
+pub(crate) mod serve;
 
 use std::{ffi::OsString, fmt, process::ExitCode};
 
@@ -29,6 +30,8 @@ enum Command {
     /// Make certificates for development.
     #[command(subcommand)]
     Pki(pki::Command),
+    /// Run the gate.
+    Serve(serve::Serve),
 }
 
 /// Runs the command that the process was started with.
@@ -50,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
         Command::Pki(command) => pki::run(&command),
+        Command::Serve(settings) => serve::run(&settings),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

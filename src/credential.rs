@@ -9,13 +9,16 @@ mod file;
 mod flight;
 mod loan;
 mod names;
+pub(crate) mod vault;
 
 pub(crate) use cache::Entry;
 pub(crate) use file::FileError;
 pub(crate) use loan::{Credential, Loan};
 pub(crate) use names::LeaseNames;
 
-use std::{borrow::Cow, fmt, path::PathBuf, time::Duration};
+use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use self::vault::{Vault, VaultError};
 
 use crate::{
     inject::header::Unsendable,
@@ -26,6 +29,17 @@ use crate::{
 /// Where the value of a catalogue entry comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
+    /// A field of a secret in Vault's key-value engine, version 2.
+    Vault {
+        /// Who is asked; shared by all entries.
+        vault: Arc<Vault>,
+        /// Where the engine is mounted.
+        mount: String,
+        /// The secret.
+        path: String,
+        /// Which of its fields.
+        field: String,
+    },
     /// A file that only the gate's user can read: see [`file::read`].
     File {
         /// The file.
@@ -45,12 +59,24 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 impl Fetch for Source {
     async fn fetch(&self) -> Result<Fetched, SourceError> {
         match self {
+            Source::Vault {
+                vault,
+                mount,
+                path,
+                field,
+            } => Ok(vault.read_kv2(mount, path, field).await?),
             Source::File { path } => Ok(Fetched::unleased(file::read(path).await?)),
         }
     }
 
     fn name(&self) -> String {
         match self {
+            Source::Vault {
+                vault: _,
+                mount,
+                path,
+                field,
+            } => format!("vault:{mount}/{path}#{field}"),
             Source::File { path } => format!("file:{}", path.display()),
         }
     }
@@ -95,6 +121,8 @@ pub(crate) struct LeaseInfo {
 /// Why a source gave no value that can be used. Says nothing of what the value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SourceError {
+    /// Vault gave no value.
+    Vault(VaultError),
     /// The file cannot be used.
     File(FileError),
     /// The value cannot stand where the catalogue puts it.
@@ -109,6 +137,7 @@ impl SourceError {
     /// Whether the source says that there is no such value any more: then what is left of the old one is not used up.
     pub(crate) fn withdrawn(&self) -> bool {
         match self {
+            SourceError::Vault(error) => error.withdrawn(),
             // A file that is missing may be in the middle of its replacement.
             SourceError::File(_)
             | SourceError::Unsendable(_)
@@ -120,11 +149,18 @@ impl SourceError {
     /// How long the source wants to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
+            SourceError::Vault(error) => error.retry_after(),
             SourceError::File(_)
             | SourceError::Unsendable(_)
             | SourceError::TooShort
             | SourceError::TimedOut => None,
         }
+    }
+}
+
+impl From<VaultError> for SourceError {
+    fn from(error: VaultError) -> SourceError {
+        SourceError::Vault(error)
     }
 }
 
@@ -143,6 +179,7 @@ impl From<Unsendable> for SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            SourceError::Vault(error) => write!(f, "vault: {error}"),
             SourceError::File(error) => write!(f, "file {error}"),
             SourceError::Unsendable(error) => error.fmt(f),
             SourceError::TooShort => f.write_str("the lease is over before it could be used"),

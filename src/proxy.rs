@@ -22,7 +22,10 @@ use crate::{
     scope::{Permit, RuleLimit},
     secret::Class,
     snapshot::Snapshot,
-    target::asked::{Asked, Ingress},
+    target::{
+        Host,
+        asked::{Asked, Ingress},
+    },
     upstream::{Answer, Upstream},
 };
 
@@ -90,11 +93,13 @@ async fn pass(
 
     // who
     let now = OffsetDateTime::now_utc();
+    let today = now.date();
     let standing = snapshot.standing(&agent.caller, now)?;
     record.role(&standing.role);
 
     // where
-    let asked = Asked::read(request, ingress, &standing.cleartext).map_err(|misread| {
+    let cleartext = |host: &Host, port| standing.is_cleartext(host, port, today);
+    let asked = Asked::read(request, ingress, cleartext).map_err(|misread| {
         record.seen(misread.seen);
         misread.refusal
     })?;
@@ -102,7 +107,7 @@ async fn pass(
     *called = Called::of(asked.target());
 
     // may they
-    let permit = Permit::judge(&standing.role, asked, now.date()).map_err(|not| {
+    let permit = Permit::judge(&standing.role, asked, today).map_err(|not| {
         if let Some((name, written)) = not.rule {
             record.denied(name, written);
         }
@@ -115,10 +120,15 @@ async fn pass(
     record.admitted(&admission);
 
     // which address
+    let (host, port) = (
+        admission.permit().target().host(),
+        admission.permit().target().port(),
+    );
+    let excepted = |ip| standing.may_have(host, port, ip, today);
     let route = gate
         .upstream
         .resolver
-        .resolve(&admission, &snapshot.pins, &standing.addresses)
+        .resolve(&admission, &snapshot.pins, excepted)
         .await?;
 
     // with what
@@ -131,7 +141,7 @@ async fn pass(
     }
 
     // put it in, on record, send it
-    let outbound = Outbound::build(admission, route, loan, gate.upstream.idle_timeout())?;
+    let outbound = Outbound::build(admission, route, loan, gate.upstream.request_timeout())?;
     record
         .allowed(snapshot.intent)
         .await

@@ -5,12 +5,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
 };
 
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use crate::{
+    config::{Danger, Exception},
     credential::Credential,
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
@@ -19,7 +21,7 @@ use crate::{
     scope::{Permit, Role},
     target::Host,
     tls::mint::Mint,
-    upstream::resolve::{AddressException, Pins},
+    upstream::resolve::Pins,
 };
 
 /// The settings of one moment.
@@ -48,10 +50,8 @@ pub(crate) struct Standing {
     pub(crate) limit: Arc<Bucket>,
     /// What each rule refers to, in the order of the role's rules.
     pub(crate) rules: Vec<RuleStanding>,
-    /// Places that may be spoken to without TLS.
-    pub(crate) cleartext: Vec<(Host, u16)>,
-    /// Internal addresses that may be reached.
-    pub(crate) addresses: Vec<AddressException>,
+    /// The dangers that are allowed to the role.
+    pub(crate) exceptions: Vec<Exception>,
 }
 
 /// What a rule refers to.
@@ -116,9 +116,33 @@ impl Standing {
         }
     }
 
+    /// Whether `host` may be spoken to without TLS on `port`.
+    pub(crate) fn is_cleartext(&self, host: &Host, port: u16, today: Date) -> bool {
+        self.in_force(host, port, today)
+            .any(|danger| matches!(danger, Danger::Cleartext))
+    }
+
+    /// Whether `host` on `port` may have the internal address `ip`.
+    pub(crate) fn may_have(&self, host: &Host, port: u16, ip: IpAddr, today: Date) -> bool {
+        self.in_force(host, port, today).any(|danger| match danger {
+            Danger::Cleartext => false,
+            Danger::Addresses(networks) => networks.iter().any(|network| network.contains(ip)),
+        })
+    }
+
+    fn in_force(&self, host: &Host, port: u16, today: Date) -> impl Iterator<Item = &Danger> {
+        let named = move |exception: &&Exception| exception.host == *host && exception.port == port;
+        let holds = move |exception: &&Exception| exception.in_force(today);
+        self.exceptions
+            .iter()
+            .filter(named)
+            .filter(holds)
+            .map(|exception| &exception.danger)
+    }
+
     /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.
     pub(crate) fn may_tunnel(&self, port: u16) -> bool {
         let port = if port == 80 { 443 } else { port };
-        self.role.names_port(port) || self.cleartext.iter().any(|(_, clear)| *clear == port)
+        self.role.names_port(port)
     }
 }

@@ -38,7 +38,7 @@ impl Target {
         clippy::too_many_arguments,
         reason = "the six parts of a target, each with a type of its own"
     )]
-    pub(crate) fn new(
+    pub fn new(
         method: Method,
         scheme: Scheme,
         host: Host,

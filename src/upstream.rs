@@ -40,14 +40,14 @@ use crate::{
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// How long each phase may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeouts {
     /// TCP and TLS, for each address.
     pub(crate) connect: Duration,
-    /// From the request to the head of its answer.
+    /// Between two pieces of a request's body.
+    pub(crate) request: Duration,
+    /// From the request to the head of its answer, and between two pieces of the answer's body.
     pub(crate) answer: Duration,
-    /// Between two pieces of a body, either way.
-    pub(crate) idle: Duration,
 }
 
 /// The edge to the upstreams.
@@ -105,9 +105,9 @@ impl Upstream {
         }
     }
 
-    /// How long a body may stand still.
-    pub(crate) fn idle_timeout(&self) -> Duration {
-        self.timeouts.idle
+    /// How long the body of a request may stand still.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.timeouts.request
     }
 
     /// Drops connections that rested for too long; to be called every few seconds.
@@ -158,7 +158,7 @@ impl Upstream {
             response,
             connection,
             slot,
-            idle_timeout: self.timeouts.idle,
+            idle_timeout: self.timeouts.answer,
             takes_trailers,
         })
     }

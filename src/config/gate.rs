@@ -21,7 +21,7 @@ use super::{
     scalar,
     value::Value,
 };
-use crate::{event::Intent, identity::TrustDomain, scope::Rate};
+use crate::{event::Intent, identity::TrustDomain, scope::Rate, upstream::Timeouts};
 
 pub(crate) use self::{
     upstream::{Dns, Root, Upstream},
@@ -38,6 +38,12 @@ const CONNECTIONS_DEFAULT: u32 = 4096;
 const CONNECTIONS_MAX: u32 = 1 << 20;
 /// How long open calls may take to end after the gate was told to stop.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(600);
+/// API clients commonly wait ten minutes for an answer.
+const TIMEOUTS_DEFAULT: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    request: Duration::from_secs(60),
+    answer: Duration::from_secs(600),
+};
 
 /// How the gate runs: `tollgate.yaml` as used. Paths are as the gate opens them.
 #[derive(Debug)]
@@ -62,6 +68,8 @@ pub(crate) struct Gate {
     pub(crate) connections_max: u32,
     /// How long open calls may take to end after the gate was told to stop.
     pub(crate) drain: Duration,
+    /// How long each phase of a call may take.
+    pub(crate) timeouts: Timeouts,
     /// Every danger that is allowed; in force or not is asked with the day.
     pub(crate) exceptions: Vec<Exception>,
     /// Where the revoked list is, to be read again apart from all else.
@@ -174,6 +182,7 @@ fn gate(
         v.integer(1, CONNECTIONS_MAX)
     });
     let drain = fields.or("drain", DRAIN_DEFAULT, |v| v.parse(scalar::duration));
+    let timeouts = fields.or("timeouts", TIMEOUTS_DEFAULT, timeouts);
     Some(Gate {
         listen: listen?,
         certificate: certificate?,
@@ -185,6 +194,7 @@ fn gate(
         attempts: attempts?,
         connections_max: connections_max?,
         drain: drain?,
+        timeouts: timeouts?,
         exceptions: exceptions
             .iter()
             .map(|written| written.exception.clone())
@@ -235,6 +245,22 @@ fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
             format!("{} is no address with a port", quoted(text)),
             "write it like 127.0.0.1:8443 or [::1]:8443",
         )
+    })
+}
+
+fn timeouts(value: Value<'_>) -> Option<Timeouts> {
+    value.mapping(|fields| {
+        let of = |name: &'static str, default: Duration, fields: &mut Fields<'_>| {
+            fields.or(name, default, |v| v.parse(scalar::duration))
+        };
+        let connect = of("connect", TIMEOUTS_DEFAULT.connect, fields);
+        let request = of("request", TIMEOUTS_DEFAULT.request, fields);
+        let answer = of("answer", TIMEOUTS_DEFAULT.answer, fields);
+        Some(Timeouts {
+            connect: connect?,
+            request: request?,
+            answer: answer?,
+        })
     })
 }
 

@@ -60,11 +60,11 @@ pub struct Seen {
 pub const SEEN_CHARS_MAX: usize = 256;
 
 impl Asked {
-    /// Reads `request`; `cleartext` are the places that may be spoken to without TLS.
+    /// Reads `request`; `cleartext` tells which places may be spoken to without TLS.
     pub fn read(
         request: Request<Incoming>,
         ingress: &Ingress,
-        cleartext: &[(Host, u16)],
+        cleartext: impl Fn(&Host, u16) -> bool,
     ) -> Result<Asked, Box<Misread>> {
         let (parts, body) = request.into_parts();
         match target(&parts, ingress, cleartext) {
@@ -98,7 +98,11 @@ struct Place {
     clear: bool,
 }
 
-fn target(parts: &Parts, ingress: &Ingress, cleartext: &[(Host, u16)]) -> Result<Target, Refusal> {
+fn target(
+    parts: &Parts,
+    ingress: &Ingress,
+    cleartext: impl Fn(&Host, u16) -> bool,
+) -> Result<Target, Refusal> {
     let method = method(&parts.method)?;
     headers::check_framing(&parts.headers)?;
     let place = match ingress {
@@ -220,15 +224,12 @@ fn check_inner_form(uri: &Uri, clear: bool, host: &Host, port: u16) -> Result<()
 
 /// In clear on no port or 80 goes to https on 443, in clear on another port to https on that port, unless the
 /// place is listed as cleartext; https stays.
-fn scheme_and_port(place: &Place, cleartext: &[(Host, u16)]) -> (Scheme, u16) {
+fn scheme_and_port(place: &Place, cleartext: impl Fn(&Host, u16) -> bool) -> (Scheme, u16) {
     if !place.clear {
         return (Scheme::Https, place.port.unwrap_or(443));
     }
     let asked = place.port.unwrap_or(80);
-    if cleartext
-        .iter()
-        .any(|(host, port)| *host == place.host && *port == asked)
-    {
+    if cleartext(&place.host, asked) {
         return (Scheme::Http, asked);
     }
     (Scheme::Https, if asked == 80 { 443 } else { asked })

@@ -22,10 +22,7 @@ use lru::LruCache;
 use crate::{
     limit::Admission,
     refusal::{Reason, Refusal},
-    target::{
-        Host,
-        address::{self, Network},
-    },
+    target::{Host, address},
 };
 
 /// How long a name may take to resolve.
@@ -41,25 +38,6 @@ const ADDRESSES_MAX: usize = 64;
 
 /// Addresses that the settings fix for a host.
 pub(crate) type Pins = HashMap<Host, Arc<[IpAddr]>>;
-
-/// Internal addresses that one role may reach at one place: an exception of `tollgate.yaml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AddressException {
-    /// The host.
-    pub(crate) host: Host,
-    /// The port.
-    pub(crate) port: u16,
-    /// The networks, each as its address and prefix length.
-    pub(crate) networks: Vec<Network>,
-}
-
-impl AddressException {
-    fn allows(&self, host: &Host, port: u16, ip: IpAddr) -> bool {
-        self.host == *host
-            && self.port == port
-            && self.networks.iter().any(|network| network.contains(ip))
-    }
-}
 
 /// Addresses that were checked for this very call.
 #[derive(Debug, Clone)]
@@ -123,12 +101,12 @@ impl Resolver {
         })
     }
 
-    /// Resolves and checks the host of an admitted call.
+    /// Resolves and checks the host of an admitted call; `excepted` tells which internal addresses it may reach.
     pub(crate) async fn resolve(
         &self,
         admission: &Admission,
         pins: &Pins,
-        exceptions: &[AddressException],
+        excepted: impl Fn(IpAddr) -> bool,
     ) -> Result<Route, Refusal> {
         let target = admission.permit().target();
         let (host, port) = (target.host(), target.port());
@@ -138,16 +116,13 @@ impl Resolver {
             (None, None) => self.look_up(host).await?,
         };
         for ip in addresses.iter() {
-            let excepted = exceptions
-                .iter()
-                .any(|exception| exception.allows(host, port, *ip));
-            self.check(SocketAddr::new(*ip, port), excepted)?;
+            self.check(SocketAddr::new(*ip, port), &excepted)?;
         }
         Ok(Route { addresses, port })
     }
 
     /// Refuses an address that no agent may reach, and the gate itself whatever the settings say.
-    fn check(&self, address: SocketAddr, excepted: bool) -> Result<(), Refusal> {
+    fn check(&self, address: SocketAddr, excepted: impl Fn(IpAddr) -> bool) -> Result<(), Refusal> {
         if self.is_own(address) {
             return Err(Refusal::because(
                 Reason::AddressForbidden,
@@ -155,7 +130,7 @@ impl Resolver {
             ));
         }
         match address::forbidden(address.ip()) {
-            Some(class) if !excepted => {
+            Some(class) if !excepted(address.ip()) => {
                 Err(Refusal::because(Reason::AddressForbidden, class.as_str()))
             }
             Some(_) | None => Ok(()),

@@ -1,0 +1,92 @@
+//! `tollgate serve`: the gate, until SIGTERM or SIGINT.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use time::OffsetDateTime;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use crate::{app::App, config, shutdown};
+
+/// Where the settings are, and how the gate speaks of itself.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The settings; the other files are named in it, or stand beside it.
+    #[arg(long, value_name = "FILE", default_value = "config/tollgate.yaml")]
+    config: PathBuf,
+    /// How the gate speaks of itself on stderr.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    speech: Speech,
+    /// How much it says: error, warn, info or debug.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    level: tracing::level_filters::LevelFilter,
+}
+
+/// The form of what the gate says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Speech {
+    /// Lines for a person.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Serves until told to end, then lets open calls finish.
+pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
+    speak(serve);
+    let settings = config::load(&serve.config, OffsetDateTime::now_utc().date())
+        .map_err(|mistakes| Failure::Usage(format!("settings:\n{mistakes}")))?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Run(format!("the runtime cannot start: {error}")))?;
+    let drained = runtime.block_on(serve_settings(&settings))?;
+    if drained {
+        Ok(())
+    } else {
+        Err(Failure::Run(
+            "the drain time ended before every call had".to_owned(),
+        ))
+    }
+}
+
+async fn serve_settings(settings: &config::Settings) -> Result<bool, Failure> {
+    let app = App::start(settings)
+        .await
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    tracing::info!(address = %app.address(), snapshot = %settings.version, "listening");
+    let (announce, ending) = shutdown::announcement();
+    let serving = tokio::spawn(app.serve(ending));
+    shutdown::signalled()
+        .await
+        .map_err(|error| Failure::Run(format!("signals cannot be listened to: {error}")))?;
+    tracing::info!(
+        "ending: no new connections, open calls may finish; a second signal ends at once"
+    );
+    announce.now();
+    tokio::select! {
+        served = serving => served.map_err(|error| Failure::Run(format!("the server ended by itself: {error}"))),
+        _ = shutdown::signalled() => Ok(false),
+    }
+}
+
+/// Sets up what the gate says of itself: to stderr, never a call's data, and nothing from the Vault client's own
+/// libraries, whose records may carry what they received.
+fn speak(serve: &Serve) {
+    let filter = EnvFilter::new(format!(
+        "{},vaultrs=off,rustify=off,hyper=warn,reqwest=warn,hickory=warn",
+        serve.level
+    ));
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_target(false);
+    match serve.speech {
+        Speech::Text => builder.with_ansi(false).init(),
+        Speech::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,169 @@
+//! Vault and OpenBao as a source of credentials; the only part of the gate that knows vaultrs.
+//!
+//! Reads the second version of the key-value engine with a token got through AppRole. Each call has a deadline, a
+//! bound on its answer and a place to say what went wrong without repeating what the server sent. Values are not
+//! kept here (that is `cache`). Not here yet: dynamic engines, the renewal of leases, other logins.
+
+mod envelope;
+mod error;
+mod kv2;
+mod path;
+mod session;
+mod token;
+mod wire;
+
+pub(crate) use error::VaultError;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::Uri;
+use rustify::endpoint::Endpoint;
+use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
+
+use self::{envelope::Answer, session::Session, token::Token, wire::Wire};
+use super::Fetched;
+
+/// How long a path that the policy does not allow is not asked for again.
+const DENIED_FOR: Duration = Duration::from_secs(30);
+
+/// So many denied paths are remembered; the catalogue has far fewer.
+const DENIED_MAX: usize = 1024;
+
+/// Where Vault is and how the gate logs in there.
+#[derive(Debug, Clone)]
+pub(crate) struct VaultSettings {
+    /// `https://host:port`; http for loopback addresses only.
+    pub(crate) address: Uri,
+    /// The only roots that the server's certificate may come from.
+    pub(crate) ca: Vec<CertificateDer<'static>>,
+    /// The namespace of the login and of all secrets.
+    pub(crate) namespace: Option<String>,
+    /// The login.
+    pub(crate) approle: AppRole,
+}
+
+/// The login with a role id and a secret id, each in a file that is read at each login.
+#[derive(Debug, Clone)]
+pub(crate) struct AppRole {
+    /// Where the auth method is mounted; `approle` by default.
+    pub(crate) mount: String,
+    /// Names the role; no secret by itself.
+    pub(crate) role_id: PathBuf,
+    /// Proves the role; only the gate's user may read it.
+    pub(crate) secret_id: PathBuf,
+}
+
+/// A client of one Vault with one identity. Does nothing until it is asked; share it in an [`Arc`].
+pub(crate) struct Vault {
+    wire: Arc<Wire>,
+    session: Session,
+    denied: Mutex<HashMap<String, Instant>>,
+}
+
+impl Vault {
+    /// A client that has not logged in.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Settings`] says which setting cannot be used.
+    pub(crate) fn new(settings: VaultSettings) -> Result<Vault, VaultError> {
+        if !path::plain(&settings.approle.mount) {
+            return Err(VaultError::Settings("the auth mount is not a plain path"));
+        }
+        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace)?;
+        let wire = Arc::new(wire);
+        Ok(Vault {
+            session: Session::new(Arc::clone(&wire), settings.approle),
+            wire,
+            denied: Mutex::default(),
+        })
+    }
+
+    /// The latest value of `field` of the secret at `path` of the key-value engine at `mount`.
+    ///
+    /// Logs in if need be. May be called any number of times at once; must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] says whose fault it is. A path that the policy does not allow is not asked for again for 30 s.
+    pub(crate) async fn read_kv2(
+        &self,
+        mount: &str,
+        path: &str,
+        field: &str,
+    ) -> Result<Fetched, VaultError> {
+        let request = kv2::request(mount, path)?;
+        let place = request.path();
+        if self.is_denied(&place) {
+            return Err(VaultError::Denied);
+        }
+        let answer = self.ask(&request).await;
+        if answer.as_ref().err() == Some(&VaultError::Denied) {
+            tracing::warn!(path = place, "vault's policy denies the gate a path");
+            self.note_denied(place);
+        }
+        kv2::fetched(&answer?, field)
+    }
+
+    /// Gives the gate's token back, which ends all leases made with it. Best effort, at most 5 s; no call works after it.
+    pub(crate) async fn close(&self) {
+        self.session.close().await;
+    }
+
+    /// Asks with the gate's token, and once more with a new one if the server does not know it any more.
+    async fn ask(&self, request: &impl Endpoint) -> Result<Answer, VaultError> {
+        let token = self.session.token().await?;
+        let answer = self.wire.ask_twice(request, token.header()).await?;
+        if answer.status != 403 {
+            return Ok(self.accepted(&token, answer));
+        }
+        let token = self.session.doubt(&token, &answer).await?;
+        let answer = self.wire.ask_twice(request, token.header()).await?;
+        if answer.status == 403 {
+            return Err(VaultError::Denied);
+        }
+        Ok(self.accepted(&token, answer))
+    }
+
+    /// Passes an answer on; one to the question itself shows that the token is good.
+    fn accepted(&self, token: &Token, answer: Answer) -> Answer {
+        if matches!(answer.status, 200 | 404) {
+            self.session.accepted(token);
+        }
+        answer
+    }
+
+    fn is_denied(&self, place: &str) -> bool {
+        let now = Instant::now();
+        self.denied().get(place).is_some_and(|until| now < *until)
+    }
+
+    fn note_denied(&self, place: String) {
+        let now = Instant::now();
+        let mut denied = self.denied();
+        denied.retain(|_, until| now < *until);
+        if denied.len() < DENIED_MAX {
+            denied.insert(place, now + DENIED_FOR);
+        }
+    }
+
+    fn denied(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! The client against a double that makes faults on demand, and against a real OpenBao.
+
+mod double;
+mod faults;
+mod tokens;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// Role id and secret id in files, as a gate finds them.
+fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
+    let file = |name: &str, content: &str, mode: u32| {
+        let path = dir.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    AppRole {
+        mount: "approle".into(),
+        role_id: file("role_id", role_id, 0o644),
+        secret_id: file("secret_id", secret_id, 0o600),
+    }
+}
+
+/// A client of a server on this machine, and the directory of its login files.
+fn client(address: &str, ca: Vec<CertificateDer<'static>>) -> (Vault, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let settings = VaultSettings {
+        address: address.parse().unwrap(),
+        ca,
+        namespace: Some("team-a".into()),
+        approle: approle(dir.path(), "role-1\n", "secret-id-1\n"),
+    };
+    (Vault::new(settings).unwrap(), dir)
+}

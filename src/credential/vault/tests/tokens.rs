@@ -1,0 +1,243 @@
+//! How often the gate logs in, and with which token it goes on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::{advance, pause, resume};
+
+use super::{double::*, *};
+
+async fn read(vault: &Vault) -> Result<(), VaultError> {
+    vault.read_kv2("secret", "a", "token").await.map(|_| ())
+}
+
+/// So many reads at once; how many of them gave a value.
+async fn reads(vault: &Arc<Vault>, times: usize) -> usize {
+    let tasks: Vec<_> = (0..times)
+        .map(|_| {
+            let vault = Arc::clone(vault);
+            tokio::spawn(async move { read(&vault).await })
+        })
+        .collect();
+    let mut good = 0;
+    for task in tasks {
+        good += usize::from(task.await.unwrap().is_ok());
+    }
+    good
+}
+
+#[tokio::test]
+async fn a_hundred_who_come_first_share_one_login() {
+    let double = Double::honest().await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    assert_eq!(reads(&vault, 100).await, 100);
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn a_hundred_whose_token_was_revoked_share_one_login() {
+    let double = Double::honest().await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    read(&vault).await.unwrap();
+    double.revoke_all();
+    assert_eq!(reads(&vault, 100).await, 100);
+    assert_eq!(double.count(LOGIN), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_what_it_gives_is_not_asked_for_more() {
+    let refuses = |seen: &Seen| {
+        let refused = seen.path != LOGIN;
+        refused.then(|| Reply::errors(403, "permission denied"))
+    };
+    let double = Double::scripted(refuses).await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    assert_eq!(reads(&vault, 100).await, 0);
+    assert_eq!(read(&vault).await, Err(VaultError::TokenRefused));
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_the_token_needs_no_second_question() {
+    let double = Double::scripted(|seen| {
+        let old = seen.path == SECRET && seen.token() == "s.1";
+        old.then(|| Reply::errors(403, "2 errors occurred: permission denied, invalid token"))
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    vault.read_kv2("secret", "b", "token").await.unwrap();
+    read(&vault).await.unwrap();
+    assert_eq!((double.count(LOGIN), double.count(LOOKUP)), (2, 0));
+}
+
+#[tokio::test]
+async fn a_failed_login_is_not_repeated_before_its_wait_is_over() {
+    let good = Arc::new(AtomicBool::new(false));
+    let works = Arc::clone(&good);
+    let double = Double::scripted(move |seen| {
+        let refused = seen.path == LOGIN && !works.load(Ordering::SeqCst);
+        refused.then(|| Reply::errors(400, "invalid role or secret ID"))
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    for _ in 0..10 {
+        assert_eq!(read(&vault).await, Err(VaultError::BadLogin));
+    }
+    assert_eq!(double.count(LOGIN), 1);
+    good.store(true, Ordering::SeqCst);
+    pause();
+    advance(Duration::from_secs(1)).await;
+    resume();
+    assert_eq!(read(&vault).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_login_is_never_repeated_at_once() {
+    let troubled =
+        |seen: &Seen| (seen.path == LOGIN).then(|| Reply::Answer(502, "", String::new()));
+    let double = Double::scripted(troubled).await;
+    let (vault, _dir) = double.client();
+    assert_eq!(read(&vault).await, Err(VaultError::ServerFault(502)));
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn a_login_waits_as_long_as_the_server_asks() {
+    let limited = |seen: &Seen| {
+        let reply = || Reply::Answer(429, "Retry-After: 60\r\n", String::new());
+        (seen.path == LOGIN).then(reply)
+    };
+    let double = Double::scripted(limited).await;
+    let (vault, _dir) = double.client();
+    assert!(read(&vault).await.is_err());
+    pause();
+    advance(Duration::from_secs(59)).await;
+    resume();
+    assert!(read(&vault).await.is_err());
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_the_gate_must_not_use_is_not_used() {
+    let endless = |seen: &Seen| {
+        let body = r#"{"auth":{"client_token":"s.1","lease_duration":0}}"#;
+        (seen.path == LOGIN).then(|| Reply::Answer(200, "", body.into()))
+    };
+    let double = Double::scripted(endless).await;
+    let (vault, _dir) = double.client();
+    assert_eq!(
+        read(&vault).await,
+        Err(VaultError::TokenUnfit("never ends"))
+    );
+    assert_eq!(double.count(SECRET), 0);
+}
+
+#[tokio::test]
+async fn a_secret_id_that_others_can_read_is_not_sent() {
+    let double = Double::honest().await;
+    let (vault, dir) = double.client();
+    let path = dir.path().join("secret_id");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let refused = read(&vault).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("secret_id: its mode 0640 lets others at it"),
+        "{refused}"
+    );
+    assert!(double.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_rotated_secret_id_is_used_at_the_next_login() {
+    let double = Double::honest().await;
+    let (vault, dir) = double.client();
+    read(&vault).await.unwrap();
+    fs::write(dir.path().join("secret_id"), "secret-id-2").unwrap();
+    double.revoke_all();
+    read(&vault).await.unwrap();
+    let logins: Vec<_> = double
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.path == LOGIN)
+        .collect();
+    assert!(logins[1].body.contains("secret-id-2"));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_its_end() {
+    let double = Double::with_tokens(2, true).await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    double.until(RENEW, 2).await;
+    read(&vault).await.unwrap();
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_renewed_is_replaced_before_its_end_and_left_to_lapse() {
+    let double = Double::with_tokens(2, false).await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    double.until(LOGIN, 2).await;
+    // The old one is used until the new one is there.
+    while double.seen().iter().all(|seen| seen.token() != "s.2") {
+        read(&vault).await.unwrap();
+    }
+    assert_eq!((double.count(RENEW), double.count(REVOKE)), (0, 0));
+}
+
+#[tokio::test]
+async fn a_token_that_the_server_will_not_renew_is_replaced() {
+    let double = Double::start(
+        |seen| (seen.path == RENEW).then(|| Reply::errors(400, "lease is not renewable")),
+        2,
+        true,
+    );
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    double.until(LOGIN, 2).await;
+    assert_eq!(double.count(RENEW), 1);
+}
+
+#[tokio::test]
+async fn nobody_looks_after_the_token_of_a_client_that_is_gone() {
+    let double = Double::with_tokens(1, true).await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    drop(vault);
+    let (other, _dir) = double.client();
+    read(&other).await.unwrap();
+    double.until(RENEW, 2).await;
+    assert!(
+        double
+            .seen()
+            .iter()
+            .all(|seen| seen.path != RENEW || seen.token() == "s.2")
+    );
+}
+
+#[tokio::test]
+async fn a_closed_client_gave_its_token_back_and_gives_no_more_values() {
+    let double = Double::honest().await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    vault.close().await;
+    assert_eq!(double.count(REVOKE), 1);
+    assert_eq!(read(&vault).await, Err(VaultError::Closed));
+    assert_eq!(double.count(LOGIN), 1);
+}
+
+#[tokio::test]
+async fn closing_waits_no_longer_than_five_seconds() {
+    let double = Double::scripted(|seen| (seen.path == REVOKE).then_some(Reply::Silence)).await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    let closing = tokio::spawn(async move { vault.close().await });
+    double.until(REVOKE, 1).await;
+    pause();
+    let begin = Instant::now();
+    closing.await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(6));
+}

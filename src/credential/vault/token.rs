@@ -1,0 +1,348 @@
+//! The gate's own token: which ones are acceptable, how long one is good, and when to see to the next.
+//!
+//! Not here: how a token is got, renewed or given back (that is `session`).
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::{
+    super::{backoff::between, flight::Flight},
+    envelope::{Auth, Text},
+    error::VaultError,
+};
+use crate::secret::{Secret, Term};
+
+/// Vault's word for a token that can be neither renewed nor revoked.
+const BATCH: &str = "batch";
+
+/// The policy that allows everything.
+const ROOT: &str = "root";
+
+/// A token that Vault gave to the gate.
+pub(super) struct Token {
+    header: HeaderValue,
+    renewable: bool,
+    term: Mutex<Term>,
+    dead: AtomicBool,
+    proven: AtomicBool,
+    /// Whether the server still knows the token, asked once for all who doubt it.
+    pub(super) doubts: Flight<Result<bool, VaultError>>,
+}
+
+impl Token {
+    /// The token of a login that was asked for at `asked`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Malformed`] without a token; [`VaultError::TokenUnfit`] for one that never ends, that ends
+    /// after a number of uses, that waits for a second factor, or that may do everything.
+    pub(super) fn new(auth: Option<Auth>, asked: Instant) -> Result<Token, VaultError> {
+        let auth = auth.ok_or(VaultError::Malformed("the login gave no token"))?;
+        if let Some(why) = unfit(&auth) {
+            return Err(VaultError::TokenUnfit(why));
+        }
+        let length = duration(&auth);
+        let batch = auth.token_type.as_deref() == Some(BATCH);
+        Ok(Token {
+            renewable: auth.renewable.unwrap_or_default() && !batch,
+            header: header(auth.client_token)?,
+            term: Mutex::new(Term::new(asked, SystemTime::now(), length)),
+            dead: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            doubts: Flight::new(),
+        })
+    }
+
+    /// The header value that shows the token; marked sensitive.
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// Whether a call may begin with it now.
+    pub(super) fn usable(&self, now: Instant) -> bool {
+        !self.dead() && self.term().covers(now)
+    }
+
+    /// What is left until its end.
+    pub(super) fn remaining(&self, now: Instant) -> Duration {
+        self.term().remaining(now)
+    }
+
+    /// Takes over the new end that a renewal asked for at `asked` gave.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnfit`] when the renewal gave no time: it is never taken for "without end".
+    pub(super) fn extend(&self, auth: Option<Auth>, asked: Instant) -> Result<(), VaultError> {
+        let length = auth.as_ref().map(duration).unwrap_or_default();
+        if length.is_zero() {
+            return Err(VaultError::TokenUnfit("was renewed for no time"));
+        }
+        let term = Term::new(asked, SystemTime::now(), length);
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term;
+        Ok(())
+    }
+
+    /// Whether the server was seen to refuse it.
+    pub(super) fn dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server does not know it any more; `true` for the first who says so.
+    pub(super) fn bury(&self) -> bool {
+        !self.dead.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether the server has accepted it at least once.
+    pub(super) fn proven(&self) -> bool {
+        self.proven.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server accepted it; `true` for the first who says so.
+    pub(super) fn prove(&self) -> bool {
+        !self.proven() && !self.proven.swap(true, Ordering::AcqRel)
+    }
+
+    fn term(&self) -> Term {
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+fn unfit(auth: &Auth) -> Option<&'static str> {
+    let policies = auth.policies.as_deref().unwrap_or_default();
+    if auth.mfa_requirement.is_some() {
+        Some("waits for a second factor")
+    } else if duration(auth).is_zero() {
+        Some("never ends")
+    } else if auth.num_uses.unwrap_or_default() > 0 {
+        Some("ends after a number of uses")
+    } else if policies.iter().any(|policy| policy == ROOT) {
+        Some("has the root policy")
+    } else {
+        None
+    }
+}
+
+fn duration(auth: &Auth) -> Duration {
+    Duration::from_secs(auth.lease_duration.unwrap_or_default())
+}
+
+fn header(token: Option<Text>) -> Result<HeaderValue, VaultError> {
+    const NONE: VaultError = VaultError::Malformed("the login gave no token");
+    let token = Secret::from_outside(token.ok_or(NONE)?.0).map_err(|_| NONE)?;
+    let bytes = Zeroizing::new(token.expose().as_bytes().to_vec());
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|_| NONE)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// When to renew a token, and when to get another instead.
+///
+/// The rule is the one of Vault's own client library: each gets a grace of 10 to 20 % of its time, drawn anew only
+/// when a renewal gave more than there was; renewed at two thirds of what remains plus a third of the grace; and
+/// replaced once another renewal would come too late.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    grace: Duration,
+    longest: Duration,
+    failures: u32,
+}
+
+/// What to do next for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Renew it after this time.
+    Renew(Duration),
+    /// Log in again after this time.
+    Replace(Duration),
+}
+
+impl Upkeep {
+    /// For a token that was not looked after before.
+    pub(super) fn new() -> Upkeep {
+        Upkeep {
+            grace: Duration::ZERO,
+            longest: Duration::ZERO,
+            failures: 0,
+        }
+    }
+
+    /// What to do for a token that has `remaining` left after a login or a renewal that went well.
+    pub(super) fn granted(&mut self, remaining: Duration, renewable: bool) -> Step {
+        self.failures = 0;
+        if !renewable {
+            return Step::Replace(remaining.mul_f64(between(0.75, 0.8)));
+        }
+        if remaining > self.longest {
+            self.longest = remaining;
+            self.grace = remaining.mul_f64(between(0.1, 0.2));
+        }
+        let pause = remaining.mul_f64(2.0 / 3.0) + self.grace.mul_f64(1.0 / 3.0);
+        if remaining.saturating_sub(pause) <= self.grace {
+            return Step::Replace(Duration::ZERO);
+        }
+        Step::Renew(pause)
+    }
+
+    /// What to do for a token that has `remaining` left after a renewal that failed: again after 10 s, doubled up to
+    /// 5 min, give or take a half, as long as that is before the grace.
+    pub(super) fn failed(&mut self, remaining: Duration) -> Step {
+        let doubled = 10u64.saturating_mul(1 << self.failures.min(5));
+        self.failures = self.failures.saturating_add(1);
+        let pause = Duration::from_secs(doubled.min(300)).mul_f64(between(0.5, 1.5));
+        let left = remaining.saturating_sub(self.grace);
+        match pause < left {
+            true => Step::Renew(pause),
+            false => Step::Replace(left),
+        }
+    }
+}
+
+impl Token {
+    /// Whether it can be renewed at all.
+    pub(super) fn renewable(&self) -> bool {
+        self.renewable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(json: &str) -> Option<Auth> {
+        Some(serde_json::from_str(json).unwrap())
+    }
+
+    fn refused(json: &str) -> VaultError {
+        Token::new(auth(json), Instant::now()).unwrap_err()
+    }
+
+    #[test]
+    fn a_token_without_an_end_or_with_a_count_is_refused() {
+        for (json, why) in [
+            (r#"{"client_token":"s.a","lease_duration":0}"#, "never ends"),
+            (r#"{"client_token":"s.a"}"#, "never ends"),
+            (
+                r#"{"client_token":"s.a","lease_duration":60,"num_uses":3}"#,
+                "ends after a number of uses",
+            ),
+            (
+                r#"{"client_token":"","mfa_requirement":{"mfa_request_id":"m"}}"#,
+                "waits for a second factor",
+            ),
+            (
+                r#"{"client_token":"s.a","lease_duration":60,"policies":["root"]}"#,
+                "has the root policy",
+            ),
+        ] {
+            assert_eq!(refused(json), VaultError::TokenUnfit(why), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_login_without_a_token_is_malformed() {
+        let none = VaultError::Malformed("the login gave no token");
+        assert_eq!(Token::new(None, Instant::now()).unwrap_err(), none);
+        assert_eq!(refused(r#"{"lease_duration":60}"#), none);
+        assert_eq!(refused(r#"{"client_token":"","lease_duration":60}"#), none);
+        assert_eq!(
+            refused(r#"{"client_token":"s\nx: y","lease_duration":60}"#),
+            none
+        );
+    }
+
+    #[test]
+    fn members_that_servers_leave_out_are_not_needed() {
+        let token = Token::new(
+            auth(r#"{"client_token":"s.a","lease_duration":60}"#),
+            Instant::now(),
+        );
+        let token = token.unwrap();
+        assert!(token.usable(Instant::now()) && !token.renewable());
+        assert!(token.header().is_sensitive());
+    }
+
+    #[test]
+    fn a_batch_token_is_never_renewed() {
+        let json =
+            r#"{"client_token":"b.a","lease_duration":60,"renewable":true,"token_type":"batch"}"#;
+        assert!(!Token::new(auth(json), Instant::now()).unwrap().renewable());
+    }
+
+    #[test]
+    fn a_renewal_for_no_time_is_not_taken_for_endless() {
+        let now = Instant::now();
+        let token = Token::new(auth(r#"{"client_token":"s.a","lease_duration":60}"#), now).unwrap();
+        let before = token.remaining(now);
+        assert!(token.extend(auth(r#"{"lease_duration":0}"#), now).is_err());
+        assert!(token.extend(None, now).is_err());
+        assert_eq!(token.remaining(now), before);
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_token_of_an_hour_is_renewed_between_42_and_44_minutes() {
+        for _ in 0..100 {
+            let Step::Renew(pause) = Upkeep::new().granted(HOUR, true) else {
+                panic!("an hour is long enough to be renewed");
+            };
+            assert!(
+                (2520.0..=2640.0).contains(&pause.as_secs_f64()),
+                "{pause:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_came_to_its_longest_time_is_replaced() {
+        let mut upkeep = Upkeep::new();
+        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
+        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
+        let step = upkeep.granted(HOUR / 3, true);
+        assert_eq!(step, Step::Replace(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_renewed_is_replaced_before_its_end() {
+        let Step::Replace(pause) = Upkeep::new().granted(HOUR, false) else {
+            panic!("it cannot be renewed");
+        };
+        assert!((0.75..=0.8).contains(&(pause.as_secs_f64() / 3600.0)));
+    }
+
+    #[test]
+    fn failed_renewals_are_spaced_out_and_end_in_a_login_before_the_end() {
+        let mut upkeep = Upkeep::new();
+        upkeep.granted(HOUR, true);
+        let (mut left, mut tries) = (HOUR / 3, 0);
+        let last = loop {
+            match upkeep.failed(left) {
+                Step::Renew(pause) => {
+                    assert!(pause >= Duration::from_secs(5), "{pause:?}");
+                    (left, tries) = (left - pause, tries + 1);
+                }
+                Step::Replace(pause) => break left - pause,
+            }
+        };
+        assert!((360.0..=720.0).contains(&last.as_secs_f64()), "{last:?}");
+        assert!(tries <= 12, "{tries}");
+    }
+}
