@@ -350,3 +350,40 @@ fn a_rule_is_what_its_manifest_says() {
     rule.written.file = "roles/triage.yaml".into();
     insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
 }
+
+#[test]
+fn a_rule_that_can_never_match_is_worth_a_look() {
+    let said = |rules: &[&str]| {
+        let rules = rules.iter().zip('a'..);
+        let rules = rules.map(|(rule, name)| format!("{{name: {name}, {rule}}}"));
+        let rules: Vec<String> = rules.collect();
+        Example::new()
+            .file(
+                "roles/other.yaml",
+                &other(&format!("[{}]", rules.join(", "))),
+            )
+            .said()
+    };
+    let get = |hosts: &str, paths: &str| {
+        format!("verb: read, methods: [GET], credential: none, hosts: [{hosts}], paths: [{paths}]")
+    };
+    let (wide, narrow) = (
+        get("'*.a.test'", "/v1/**"),
+        get("b.a.test", "/v1/x, /v1/*/y"),
+    );
+    insta::assert_snapshot!(said(&[&wide, &narrow]), @r#"warning: roles/other.yaml:7:104: the rule "b" can never match: "a" decides all its calls; take it away, or narrow the other one"#);
+    let deny = "effect: deny, hosts: [b.a.test], paths: [/V1]";
+    insta::assert_snapshot!(said(&[&narrow, deny, deny]), @r#"warning: roles/other.yaml:7:9: the rule "a" can never match: "b" decides all its calls; take it away, or narrow the other one"#);
+    let slashes = format!("{narrow}, encoded_slash: allow");
+    let head = narrow.replace("GET", "HEAD");
+    for rules in [
+        [&*narrow, &*wide],
+        [&wide, &slashes],
+        [&wide, &head],
+        [&wide, &get("b.a.test:8443", "/v1/x")],
+        [&wide, &get("b.a.test", "/v1/x, /v2")],
+        [&narrow, "effect: deny, hosts: [b.a.test], paths: [/v1/x]"],
+    ] {
+        assert_eq!(said(&rules), "", "{rules:?}");
+    }
+}
