@@ -9,9 +9,9 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use governor::{
@@ -46,6 +46,9 @@ struct Key {
 pub(crate) struct Bucket {
     rate: Option<Limiter>,
     in_flight: Option<InFlight>,
+    made: Instant,
+    /// Milliseconds from `made` to the last call counted.
+    last_ms: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -77,10 +80,17 @@ impl Limits {
             .clone()
     }
 
-    /// Forgets buckets that no snapshot holds any more.
+    /// Forgets buckets that nobody holds and that have filled up again: a new one would be the same, so nobody
+    /// gains by going away and coming back.
     pub(crate) fn forget_unused(&self) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1);
+        buckets.retain(|key, bucket| {
+            let fills_in = key
+                .limit
+                .rate
+                .map_or(Duration::ZERO, |rate| fills_in(rate, key.limit.burst));
+            Arc::strong_count(bucket) > 1 || bucket.rested() < fills_in
+        });
     }
 }
 
@@ -94,7 +104,12 @@ impl Bucket {
             now: AtomicU32::new(0),
             max,
         });
-        Bucket { rate, in_flight }
+        Bucket {
+            rate,
+            in_flight,
+            made: Instant::now(),
+            last_ms: AtomicU64::new(0),
+        }
     }
 
     /// Counts one call; the answer is how many more may follow at once.
@@ -105,10 +120,23 @@ impl Bucket {
         let Some(rate) = &self.rate else {
             return Ok(u32::MAX);
         };
+        self.last_ms.store(self.age_ms(), Ordering::Relaxed);
         match rate.check() {
             Ok(state) => Ok(state.remaining_burst_capacity()),
             Err(not_until) => Err(not_until.wait_time_from(DefaultClock::default().now())),
         }
+    }
+
+    /// How long no call was counted.
+    fn rested(&self) -> Duration {
+        Duration::from_millis(
+            self.age_ms()
+                .saturating_sub(self.last_ms.load(Ordering::Relaxed)),
+        )
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes a place among the calls in flight, if one is free; a bucket without that limit has always one.
@@ -179,6 +207,11 @@ fn too_often(wait: Duration) -> Refusal {
     Refusal::from(Reason::RateLimited).retry_after(wait)
 }
 
+/// How long an empty bucket takes to be full.
+fn fills_in(rate: Rate, burst: Option<u32>) -> Duration {
+    rate.per / rate.calls.max(1) * burst.unwrap_or(rate.calls)
+}
+
 /// `calls` evenly spread over `per`, and `burst` (else `calls`) at once.
 fn quota(rate: Rate, burst: Option<u32>) -> Quota {
     let calls = NonZeroU32::new(rate.calls).unwrap_or(NonZeroU32::MIN);
@@ -223,6 +256,15 @@ mod tests {
         assert!(bucket.enter().is_none());
         drop(slot);
         assert!(bucket.enter().is_some());
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_full_again_is_not_forgotten() {
+        let limits = Limits::default();
+        let measure = limit(1, None, None);
+        assert!(limits.bucket("attempts".into(), measure).count().is_ok());
+        limits.forget_unused();
+        assert!(limits.bucket("attempts".into(), measure).count().is_err());
     }
 
     #[test]

@@ -13,23 +13,25 @@ use crate::{
     headers,
     refusal::{Reason, Refusal},
     relay::Body,
-    target::Target,
+    target::{Host, Method, Target},
 };
 
 /// What a refusal says of the call: canonical, so that nothing of the agent's is repeated.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Called {
-    method: &'static str,
-    host: String,
-}
+pub(crate) struct Called(Option<(Method, Host)>);
 
 impl Called {
     /// Method and host of `target`.
     pub(crate) fn of(target: &Target) -> Called {
-        Called {
-            method: target.method().as_str(),
-            host: target.host().as_str().to_owned(),
-        }
+        Called(Some((target.method(), target.host().clone())))
+    }
+
+    fn method(&self) -> &'static str {
+        self.0.as_ref().map_or("", |(method, _)| method.as_str())
+    }
+
+    fn host(&self) -> &str {
+        self.0.as_ref().map_or("", |(_, host)| host.as_str())
     }
 }
 
@@ -84,9 +86,9 @@ pub(crate) fn connect(refusal: &Refusal, record: Record) -> Response<Body> {
 
 fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
     let reason = refusal.reason;
-    let detail = match called.host.as_str() {
+    let detail = match called.host() {
         "" => reason.sentence().to_owned(),
-        host => format!("{} ({} {host})", reason.sentence(), called.method),
+        host => format!("{} ({} {host})", reason.sentence(), called.method()),
     };
     let problem = Problem {
         kind: "about:blank",
@@ -97,8 +99,8 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
         status: reason.status(),
         detail: &detail,
         code: reason.code(),
-        method: called.method,
-        host: &called.host,
+        method: called.method(),
+        host: called.host(),
         event,
         retryable: reason.retryable(),
         error: SdkError {

@@ -213,6 +213,15 @@ impl Relayed {
     }
 }
 
+impl Drop for Relayed {
+    /// The agent went away: what was under way is on record, and the connection rests no more.
+    fn drop(&mut self) {
+        if self.record.is_some() {
+            let Broken = self.break_off("aborted");
+        }
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Broken;
