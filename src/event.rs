@@ -17,7 +17,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-pub(crate) use self::log::{LINES_MAX, Log, Room, Sink, Unavailable, Writer};
+pub(crate) use self::log::{Log, Room, Sink, Unavailable, Writer};
 pub(crate) use self::shape::Kind;
 use self::{counted::Window, shape::line};
 use crate::{

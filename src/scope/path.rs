@@ -280,6 +280,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_deny_pattern_denies_all_of_what_is_below_it_in_any_case() {
+        let denies_all = |deny: &str, allow: &str| {
+            let pattern = |text: &str| PathPattern::parse(text).unwrap();
+            pattern(deny).denies_all_of(&pattern(allow))
+        };
+        for (deny, allow) in [
+            ("/", "/**"),
+            ("/A", "/a/"),
+            ("/a", "/a/*/b"),
+            ("/a/**", "/a/**"),
+            ("/*", "/a"),
+        ] {
+            assert!(denies_all(deny, allow), "{deny} {allow}");
+        }
+        for (deny, allow) in [
+            ("/a/**", "/a"),
+            ("/a", "/*"),
+            ("/a/b", "/a"),
+            ("/a/b", "/a/**"),
+            ("/*", "/"),
+        ] {
+            assert!(!denies_all(deny, allow), "{deny} {allow}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_a_pattern_covers_or_denies_holds_for_every_path(
