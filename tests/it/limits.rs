@@ -1,5 +1,6 @@
 //! How often: rates, calls at once and attempts, each with the answer that lets a client wait.
 
+use tokio::task::JoinSet;
 use tollgate::refusal::Reason;
 
 use crate::world::{
@@ -64,6 +65,31 @@ async fn counts_one_identity_once_whatever_its_connection_or_spelling() {
         .call("GET http://api.a.test/v1/x")
         .await;
     world.refused(&answer, Reason::RateLimited).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn lets_no_more_through_when_they_come_at_once() {
+    let role = Role::from("GET api.a.test/v1/**").rule_limit("{rate: 1/min, burst: 5}");
+    let world = World::new().role("reader", role).start().await;
+    let agent = world.agent("reader");
+    let mut calls = JoinSet::new();
+    for _ in 0..30 {
+        let agent = agent.clone();
+        calls.spawn(async move { agent.call("GET http://api.a.test/v1/x").await });
+    }
+    let (mut served, mut refused) = (0, 0);
+    for answer in calls.join_all().await {
+        match answer.status {
+            200 => served += 1,
+            _ => {
+                World::says_no(&answer, Reason::RateLimited);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((served, refused), (5, 25));
+    assert_eq!(world.upstream("api.a.test").requests().len(), 5);
     world.finish().await;
 }
 

@@ -249,6 +249,8 @@ async fn sends_no_credential_of_the_agent_on_and_no_header_of_its_leg() {
         "Ocp-Apim-Subscription-Key",
         "X-Vault-Token",
         "DPoP",
+        "X_Api_Key",
+        "Authorization_",
     ];
     let of_this_leg = [
         "Proxy-Connection: keep-alive",
@@ -264,6 +266,8 @@ async fn sends_no_credential_of_the_agent_on_and_no_header_of_its_leg() {
         "X-Original-URL: /v1/admin",
         "X-Rewrite-URL: /v1/admin",
         "X-HTTP-Method-Override: DELETE",
+        "Transfer_Encoding: chunked",
+        "Content_Length: 3",
     ];
     let mut headers = String::from("X-Kept: kept\r\nTE: trailers, gzip\r\n");
     for carrier in carriers {
@@ -501,6 +505,50 @@ async fn refuses_framing_with_two_readings() {
         assert_eq!(answer.status, 400, "{framing}: {answer:?}");
         tunnel.rest().await;
     }
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_heads_with_two_readings() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let host = world.at("api.a.test");
+    let evil = world.at("evil.test");
+    for head in [
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nHost: {evil}\r\n\r\n"),
+        "GET /v1/x HTTP/1.1\r\n\r\n".to_owned(),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nX: a\0b\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nNo Colon\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\n: no name\r\n\r\n"),
+        format!("GET  /v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x y HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET @{evil}/v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET .evil.test/v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET * HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nConnection: Host\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nExpect: x, 100-continue\r\n\r\n"),
+    ] {
+        let mut tunnel = agent.tunnel("api.a.test").await;
+        tunnel.send(&head).await;
+        let answer = tunnel.answer().await;
+        assert!((400..430).contains(&answer.status), "{head}: {answer:?}");
+    }
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_before_it_asks_for_a_body() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let headers = "Expect: 100-continue\r\nContent-Length: 5\r\n";
+    wire.send(agent.absolute("POST http://api.a.test/v1/admin", headers, ""))
+        .await;
+    world.refused(&wire.answer().await, Reason::NoRule).await;
+    assert!(wire.received().starts_with(b"HTTP/1.1 403"));
     world.nothing_left_the_gate();
     world.finish().await;
 }
