@@ -1,11 +1,11 @@
 //! How often: rates, calls at once and attempts, each with the answer that lets a client wait.
 
-use tokio::task::JoinSet;
+use tokio::{net::TcpStream, task::JoinSet};
 use tollgate::refusal::Reason;
 
 use crate::world::{
     World,
-    patience::until,
+    patience::{patiently, until},
     script::{Answer, Hold},
     settings::Role,
 };
@@ -229,5 +229,59 @@ async fn counts_refusals_of_one_identity_when_they_come_too_fast() {
     })
     .await;
     assert!(told(&world).1 > 0, "all were told one by one");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn closes_a_connection_that_says_nothing() {
+    use tokio::io::AsyncReadExt;
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let mut silent = TcpStream::connect(world.listen()).await.unwrap();
+    let mut nothing = Vec::new();
+    patiently(
+        "the end of the handshake's time",
+        silent.read_to_end(&mut nothing),
+    )
+    .await
+    .unwrap();
+    assert_eq!(nothing, b"");
+    world.refusals(Reason::ProtocolRefused, 1).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn serves_again_after_it_ran_out_of_descriptors() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let few = world.gate.descriptors() + 8;
+    let status = std::process::Command::new("prlimit")
+        .arg(format!("--nofile={few}"))
+        .arg(format!("--pid={}", world.gate.pid))
+        .status();
+    assert!(status.unwrap().success());
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(TcpStream::connect(world.listen()).await.unwrap());
+    }
+    until("no descriptor left", || {
+        world
+            .gate
+            .stderr()
+            .contains("could not be accepted")
+            .then_some(())
+    })
+    .await;
+    drop(crowd);
+    let answer = agent
+        .call_until("GET http://api.a.test/v1/x", |answer| answer.status == 200)
+        .await;
+    assert_eq!(answer.text(), "ok");
     world.finish().await;
 }

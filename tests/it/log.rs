@@ -187,6 +187,22 @@ async fn writes_the_permit_before_the_first_byte_goes_upstream() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "no permit before")]
+async fn a_call_without_a_permit_before_it_fails_these_tests() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**")
+        .setting("events: {stdout: true, intent: writes}")
+        .start()
+        .await;
+    let answer = world
+        .agent("agent")
+        .call("GET http://api.a.test/v1/x")
+        .await;
+    assert_eq!(answer.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn nothing_an_agent_says_breaks_a_line_or_becomes_a_field() {
     let world = world().await;
     let agent = world.agent("agent");
