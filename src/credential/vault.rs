@@ -10,9 +10,13 @@ mod kv2;
 mod path;
 mod session;
 mod token;
+mod upkeep;
 mod wire;
 
 pub(crate) use error::VaultError;
+/// For those who read settings: what [`Vault::read_kv2`] takes for a mount and a path.
+#[allow(unused_imports, reason = "no settings are read yet")]
+pub(crate) use path::plain as plain_path;
 
 use std::{
     collections::HashMap,
@@ -58,6 +62,11 @@ pub(crate) struct AppRole {
     pub(crate) role_id: PathBuf,
     /// Proves the role; only the gate's user may read it.
     pub(crate) secret_id: PathBuf,
+}
+
+impl AppRole {
+    /// The mount where nothing else is said.
+    pub(crate) const MOUNT_DEFAULT: &str = "approle";
 }
 
 /// A client of one Vault with one identity. Does nothing until it is asked; share it in an [`Arc`].

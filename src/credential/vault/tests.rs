@@ -2,6 +2,9 @@
 
 mod double;
 mod faults;
+mod openbao;
+#[path = "../../../tests/openbao/server.rs"]
+mod server;
 mod tokens;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
@@ -19,7 +22,7 @@ fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
         path
     };
     AppRole {
-        mount: "approle".into(),
+        mount: AppRole::MOUNT_DEFAULT.into(),
         role_id: file("role_id", role_id, 0o644),
         secret_id: file("secret_id", secret_id, 0o600),
     }
