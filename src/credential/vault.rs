@@ -15,7 +15,7 @@ mod wire;
 
 pub(crate) use error::VaultError;
 /// For those who read settings: what [`Vault::read_kv2`] takes for a mount and a path.
-#[allow(unused_imports, reason = "no settings are read yet")]
+#[allow(unused_imports, reason = "settings are still read by a wider rule")]
 pub(crate) use path::plain as plain_path;
 
 use std::{
@@ -62,11 +62,6 @@ pub(crate) struct AppRole {
     pub(crate) role_id: PathBuf,
     /// Proves the role; only the gate's user may read it.
     pub(crate) secret_id: PathBuf,
-}
-
-impl AppRole {
-    /// The mount where nothing else is said.
-    pub(crate) const MOUNT_DEFAULT: &str = "approle";
 }
 
 /// A client of one Vault with one identity. Does nothing until it is asked; share it in an [`Arc`].

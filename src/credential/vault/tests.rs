@@ -22,7 +22,7 @@ fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
         path
     };
     AppRole {
-        mount: AppRole::MOUNT_DEFAULT.into(),
+        mount: "approle".into(),
         role_id: file("role_id", role_id, 0o644),
         secret_id: file("secret_id", secret_id, 0o600),
     }
