@@ -1,4 +1,4 @@
-//! A value that never prints and is wiped when it is dropped, and a [`Lease`] on one.
+//! A value that never prints and is wiped when it is dropped, and a lease on one.
 //!
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
