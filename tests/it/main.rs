@@ -19,6 +19,7 @@ mod identity;
 mod leaf;
 mod limits;
 mod log;
+mod openbao;
 mod path;
 mod refusals;
 mod streaming;

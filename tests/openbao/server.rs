@@ -29,7 +29,7 @@ pub(crate) struct OpenBao {
     unseal_key: String,
     admin: reqwest::Client,
     process: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl OpenBao {
@@ -69,8 +69,13 @@ impl OpenBao {
             ca,
             unseal_key,
             process,
-            _dir: dir,
+            dir,
         })
+    }
+
+    /// The file with the root of its certificate.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.dir.path().join("vault-ca.pem")
     }
 
     /// Makes a role that may do what `policy` says, with tokens of `ttl`; gives its role id and secret id.
