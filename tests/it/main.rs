@@ -13,13 +13,17 @@
 
 mod answers;
 mod credentials;
+mod crossing;
 mod drain;
 mod egress;
+mod framing;
 mod identity;
 mod leaf;
 mod limits;
 mod log;
 mod path;
 mod refusals;
+mod scope;
 mod streaming;
+mod target;
 mod world;
