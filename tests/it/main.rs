@@ -13,8 +13,10 @@
 
 mod answers;
 mod credentials;
+mod crossing;
 mod drain;
 mod egress;
+mod framing;
 mod identity;
 mod leaf;
 mod limits;
@@ -22,5 +24,7 @@ mod log;
 mod openbao;
 mod path;
 mod refusals;
+mod scope;
 mod streaming;
+mod target;
 mod world;
