@@ -4,18 +4,19 @@
 //! matched, listeners bound. Nothing is fetched from a credential store until a call needs it.
 
 mod assembly;
+mod revocation;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::Settings,
+    config::{RevokedFile, Settings},
     credential::vault::Vault,
     event::{self, Writer},
     proxy::Gate,
-    server::Server,
+    server::{Drained, Server},
     shutdown::Ending,
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct App {
     gate: Arc<Gate>,
     writer: Writer,
     vault: Option<Arc<Vault>>,
+    revoked: RevokedFile,
     address: SocketAddr,
 }
 
@@ -73,11 +75,13 @@ impl App {
             connections_max: gate_settings.connections_max as usize,
             drain: gate_settings.drain,
         };
+        let revoked = gate_settings.revoked.clone();
         Ok(App {
             server,
             gate,
             writer,
             vault,
+            revoked,
             address,
         })
     }
@@ -87,16 +91,18 @@ impl App {
         self.address
     }
 
-    /// Serves until `ending`; the answer is whether every call ended by itself within the drain time.
-    pub(crate) async fn serve(self, ending: Ending) -> bool {
-        let sweeper = tokio::spawn(sweep(self.gate.clone()));
-        let drained = self.server.run(ending).await;
-        sweeper.abort();
+    /// Serves until `ending`; then open calls may finish within the drain time, unless they are to end `at_once`.
+    pub(crate) async fn serve(self, ending: Ending, at_once: Ending) -> Drained {
+        let mut beside = JoinSet::new();
+        beside.spawn(sweep(self.gate.clone()));
+        beside.spawn(revocation::follow(self.gate.clone(), self.revoked));
+        let drained = self.server.run(ending, at_once).await;
+        beside.shutdown().await;
         self.gate.upstream.clear();
         if let Some(vault) = &self.vault {
             vault.close().await;
         }
-        event::stopped(&self.gate.log, drained);
+        event::stopped(&self.gate.log, drained.as_str());
         let writer = self.writer;
         // The writer may wait for a slow sink, which must not hold up what else still runs.
         let _finished = tokio::task::spawn_blocking(move || writer.finish()).await;

@@ -50,6 +50,8 @@ struct Open {
     id: String,
     begun: Instant,
     closed: bool,
+    /// Whether the call is on record as allowed, so that its end must be too.
+    announced: bool,
     window: Arc<Window>,
     snapshot: Arc<str>,
     caller: Option<Arc<Caller>>,
@@ -155,6 +157,7 @@ impl Record {
             id: new_id(),
             begun: Instant::now(),
             closed: false,
+            announced: false,
             snapshot: snapshot.clone(),
             caller: source.caller.clone(),
             role: None,
@@ -274,13 +277,15 @@ impl Record {
             return Ok(());
         }
         let line = line(&self.0.shape(Kind::Allowed, None, None));
+        self.0.announced = true;
         self.0.room.hand_over(&line).await
     }
 
-    /// Closes the record: the call was refused. Above a rate the refusals of one identity are counted instead.
+    /// Closes the record: the call was refused. Above a rate the refusals of one identity are counted instead, but
+    /// for calls that are on record as allowed.
     pub(crate) fn refused(mut self, refusal: &Refusal) {
         self.0.closed = true;
-        if self.0.window.admits() {
+        if self.0.announced || self.0.window.admits() {
             let line = line(&self.0.shape(Kind::Refused, Some(refusal), None));
             self.0.room.append(&line);
         }
@@ -354,10 +359,9 @@ pub(crate) fn started(log: &Log, listen: SocketAddr, snapshot: &str) -> Result<(
     Ok(())
 }
 
-/// Writes that the gate stopped, and whether every call could end by itself.
-pub(crate) fn stopped(log: &Log, complete: bool) {
+/// Writes that the gate stopped, and how the calls that were open ended.
+pub(crate) fn stopped(log: &Log, outcome: &'static str) {
     if let Ok(mut room) = log.reserve(1) {
-        let outcome = if complete { "drained" } else { "deadline" };
         let stopped = shape::Stopped {
             schema: SCHEMA,
             id: new_id(),

@@ -126,7 +126,9 @@ fn request(
         fields.insert(names::TRAILER, trailers);
     }
     if headers::takes_trailers(asked) {
+        // TE is of this connection only, and says so (RFC 9110 section 10.1.4).
         fields.insert(names::TE, HeaderValue::from_static("trailers"));
+        fields.insert(names::CONNECTION, HeaderValue::from_static("te"));
     }
     *request.headers_mut() = fields;
     Ok(request)

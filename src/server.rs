@@ -6,7 +6,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -14,6 +13,28 @@ use crate::{proxy::Gate, session, shutdown::Ending};
 
 /// How long the listener rests when the process is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How the calls that were open at the end ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// Each by itself.
+    Complete,
+    /// The rest were cut off at the deadline.
+    Deadline,
+    /// The rest were cut off because a second signal said so.
+    AtOnce,
+}
+
+impl Drained {
+    /// The word of the event `stopped`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Drained::Complete => "drained",
+            Drained::Deadline => "deadline",
+            Drained::AtOnce => "at_once",
+        }
+    }
+}
 
 /// The agents' listener.
 pub(crate) struct Server {
@@ -27,8 +48,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves until `ending`, then lets open calls finish within the drain time; the answer is whether all did.
-    pub(crate) async fn run(self, mut ending: Ending) -> bool {
+    /// Serves until `ending`, then lets open calls finish within the drain time, unless they are to end `at_once`.
+    pub(crate) async fn run(self, mut ending: Ending, mut at_once: Ending) -> Drained {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let mut sessions = JoinSet::new();
         loop {
@@ -52,11 +73,11 @@ impl Server {
             }
         }
         drop(self.listener);
-        let drained = timeout(self.drain, async {
-            while sessions.join_next().await.is_some() {}
-        })
-        .await
-        .is_ok();
+        let drained = tokio::select! {
+            () = async { while sessions.join_next().await.is_some() {} } => Drained::Complete,
+            () = tokio::time::sleep(self.drain) => Drained::Deadline,
+            () = at_once.wait() => Drained::AtOnce,
+        };
         // What is cut off here still writes its final event, when it is dropped.
         sessions.shutdown().await;
         drained

@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// The settings of one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     /// A hash over the settings files: what events call the snapshot.
     pub(crate) version: Arc<str>,
     /// Every identity's place.
     pub(crate) standings: HashMap<SpiffeId, Arc<Standing>>,
     /// Identities and certificate fingerprints that are let in no more.
-    pub(crate) revoked: HashSet<Box<str>>,
+    pub(crate) revoked: Arc<HashSet<Box<str>>>,
     /// What must be on record before it leaves.
     pub(crate) intent: Intent,
     /// Addresses fixed by the settings.

@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 pub(crate) use self::pool::Key as Place;
 pub(crate) use self::resolve::{Resolver, Route};
 use self::{
-    pool::{Connection, Pool},
+    pool::{Connection, Driver, Pool},
     sending::{Progress, Sending},
 };
 use crate::{
@@ -234,7 +234,7 @@ impl Upstream {
     }
 }
 
-/// HTTP/1.1 on an open stream; the connection is driven by a task that ends with it.
+/// HTTP/1.1 on an open stream; the task that drives the connection ends with whoever holds the connection.
 async fn speak<S>(
     stream: S,
     address: SocketAddr,
@@ -248,11 +248,12 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(Failure::Exchange)?;
-    tokio::spawn(connection);
+    let driver = Driver(tokio::spawn(connection).abort_handle());
     Ok(Connection {
         sender,
         address,
         tls,
+        _driver: driver,
     })
 }
 

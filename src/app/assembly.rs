@@ -138,11 +138,9 @@ fn snapshot(
         credentials.insert(configured.name.clone(), Arc::new(credential));
     }
     let mut standings = HashMap::new();
-    for role in &settings.roles {
-        for identity in &role.identities {
-            let standing = standing(settings, role, identity.as_str(), (limits, &credentials));
-            standings.insert(identity.clone(), Arc::new(standing));
-        }
+    for (identity, role) in &settings.role_of {
+        let standing = standing(settings, role, identity.as_str(), (limits, &credentials));
+        standings.insert(identity.clone(), Arc::new(standing));
     }
     let pins: Pins = settings
         .gate
@@ -154,7 +152,7 @@ fn snapshot(
     Ok(Snapshot {
         version: settings.version.as_str().into(),
         standings,
-        revoked: settings.revoked.entries.clone(),
+        revoked: Arc::new(settings.revoked.entries.clone()),
         intent: settings.gate.events.intent,
         pins,
         mint: Arc::new(mint),

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::{app::App, config, shutdown};
+use crate::{app::App, config, server::Drained, shutdown};
 
 /// Where the settings are, and how the gate speaks of itself.
 #[derive(Debug, Args)]
@@ -44,34 +44,41 @@ pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Run(format!("the runtime cannot start: {error}")))?;
-    let drained = runtime.block_on(serve_settings(&settings))?;
-    if drained {
-        Ok(())
-    } else {
-        Err(Failure::Run(
+    match runtime.block_on(serve_settings(&settings))? {
+        Drained::Complete => Ok(()),
+        Drained::Deadline => Err(Failure::Run(
             "the drain time ended before every call had".to_owned(),
-        ))
+        )),
+        Drained::AtOnce => Err(Failure::Run(
+            "a second signal ended the calls that were open".to_owned(),
+        )),
     }
 }
 
-async fn serve_settings(settings: &config::Settings) -> Result<bool, Failure> {
+async fn serve_settings(settings: &config::Settings) -> Result<Drained, Failure> {
+    let no_signals = |error| Failure::Run(format!("signals cannot be listened to: {error}"));
     let app = App::start(settings)
         .await
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    tracing::info!(address = %app.address(), snapshot = %settings.version, "listening");
-    let (announce, ending) = shutdown::announcement();
-    let serving = tokio::spawn(app.serve(ending));
-    shutdown::signalled()
-        .await
-        .map_err(|error| Failure::Run(format!("signals cannot be listened to: {error}")))?;
+    let (roles, credentials) = (settings.roles.len(), settings.credentials.len());
+    tracing::info!(address = %app.address(), snapshot = %settings.version, roles, credentials, "listening");
+    let (end, ending) = shutdown::announcement();
+    let (end_now, at_once) = shutdown::announcement();
+    let mut serving = tokio::spawn(app.serve(ending, at_once));
+    shutdown::signalled().await.map_err(no_signals)?;
     tracing::info!(
         "ending: no new connections, open calls may finish; a second signal ends at once"
     );
-    announce.now();
-    tokio::select! {
-        served = serving => served.map_err(|error| Failure::Run(format!("the server ended by itself: {error}"))),
-        _ = shutdown::signalled() => Ok(false),
-    }
+    end.now();
+    let served = tokio::select! {
+        served = &mut serving => served,
+        second = shutdown::signalled() => {
+            second.map_err(no_signals)?;
+            end_now.now();
+            serving.await
+        }
+    };
+    served.map_err(|error| Failure::Run(format!("the server ended by itself: {error}")))
 }
 
 /// Sets up what the gate says of itself: to stderr, never a call's data, and nothing from the Vault client's own

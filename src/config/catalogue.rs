@@ -36,8 +36,6 @@ pub(crate) struct Credential {
     pub(crate) template: HeaderTemplate,
     /// How long a value without a lease is used after it was read.
     pub(crate) max_ttl: Duration,
-    /// Who answers for a value that does not end by itself.
-    pub(crate) allow_static: Static,
 }
 
 /// Where a credential's value comes from. Neither source ends its values by itself.
@@ -54,15 +52,6 @@ pub(crate) enum Source {
     },
     /// A file with the value and nothing else.
     File(PathBuf),
-}
-
-/// Who answers for a value that does not end by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Static {
-    /// The person or team.
-    pub(crate) owner: String,
-    /// The day by which the value is replaced.
-    pub(crate) rotate_by: Date,
 }
 
 /// An entry as written: what could be lowered of it, so that rules are held against it all the same.
@@ -122,7 +111,8 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     let source = source(fields);
     let place = fields.required("place", place);
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
-    let allow_static = allow_static(fields, written);
+    let answered_for = allow_static(fields, written);
+    answered_for?;
     let (header, template) = place?;
     Some(Credential {
         name: Arc::clone(&written.name),
@@ -137,7 +127,6 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
         header,
         template,
         max_ttl: max_ttl?,
-        allow_static: allow_static?,
     })
 }
 
@@ -201,7 +190,8 @@ fn template(text: &str) -> Result<HeaderTemplate, Wrong> {
         .map_err(|fault| Wrong::fault("this header value cannot be filled in".into(), fault))
 }
 
-fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<Static> {
+/// Somebody must answer for a value that does not end by itself, and say until when.
+fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<()> {
     let Some(value) = fields.take("allow_static") else {
         return fields.wrong(Wrong::new(
             "the value of this credential does not end by itself",
@@ -213,10 +203,6 @@ fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<Static
         written.rotate_by = fields.required("rotate_by", |v| {
             Some((v.parse(scalar::date)?, v.at().clone()))
         });
-        let (rotate_by, _) = written.rotate_by.clone()?;
-        Some(Static {
-            owner: owner?,
-            rotate_by,
-        })
+        owner.and(written.rotate_by.as_ref()).map(drop)
     })
 }

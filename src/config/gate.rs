@@ -25,7 +25,7 @@ use crate::{event::Intent, identity::TrustDomain, scope::Rate, upstream::Timeout
 
 pub(crate) use self::{
     upstream::{Dns, Root, Upstream},
-    vault::{AppRole, Vault},
+    vault::Vault,
 };
 
 /// Attempts per identity if the settings name no other rate.

@@ -15,7 +15,6 @@ mod wire;
 
 pub(crate) use error::VaultError;
 /// For those who read settings: what [`Vault::read_kv2`] takes for a mount and a path.
-#[allow(unused_imports, reason = "settings are still read by a wider rule")]
 pub(crate) use path::plain as plain_path;
 
 use std::{

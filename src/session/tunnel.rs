@@ -120,6 +120,9 @@ fn authority(parts: &Parts) -> Result<(Host, u16), Refusal> {
     if has_body(&parts.headers) {
         return Err(malformed("CONNECT with a body"));
     }
+    if parts.uri.scheme().is_some() || !parts.uri.path().is_empty() {
+        return Err(malformed("CONNECT with more than an authority"));
+    }
     let named = parts
         .uri
         .authority()

@@ -11,6 +11,7 @@ use std::{
 };
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::AbortHandle;
 
 use super::{Route, sending::Sending};
 use crate::target::{Host, Scheme};
@@ -39,6 +40,17 @@ pub(super) struct Connection {
     pub(super) sender: SendRequest<Sending>,
     pub(super) address: SocketAddr,
     pub(super) tls: Option<&'static str>,
+    pub(super) _driver: Driver,
+}
+
+/// The task that drives a connection; dropping it closes the connection, whatever is still under way on it.
+#[derive(Debug)]
+pub(super) struct Driver(pub(super) AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[derive(Debug)]

@@ -77,7 +77,9 @@ async fn sends_no_credential_of_the_agent_on_and_no_header_of_its_leg() {
     }
     for line in of_this_leg {
         let (name, _) = line.split_once(':').unwrap();
-        assert_eq!(seen.head.values(name), Vec::<&str>::new(), "{name}");
+        // the gate's own word about its own TE, and nothing of the agent's
+        let own: &[&str] = if name == "Connection" { &["te"] } else { &[] };
+        assert_eq!(seen.head.values(name), own, "{name}");
     }
     let received = world.upstream("api.a.test").connections()[0]
         .received
@@ -240,5 +242,47 @@ async fn does_not_repeat_a_request_whose_upstream_hangs_up() {
         1,
         "{posts:?}"
     );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn ends_both_sides_when_an_answer_comes_before_the_body() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let early = Answer::Early(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n".into());
+    world.upstream("api.a.test").answers("/v1/items", early);
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute(
+        "POST http://api.a.test/v1/items",
+        "Content-Length: 1000000\r\n",
+        "",
+    ))
+    .await;
+    let answer = wire.answer().await;
+    assert_eq!(answer.status, 413);
+    let hidden = agent.absolute("GET http://api.a.test/v1/admin", "", "");
+    let _ = wire.try_send(&hidden).await;
+    wire.rest().await;
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    assert_eq!(world.upstream("api.a.test").connections().len(), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn says_upstream_that_its_own_te_belongs_to_the_connection() {
+    let world = world().await;
+    let mut tunnel = world.agent("agent").tunnel("api.a.test").await;
+    let answer = tunnel
+        .call_with("GET /v1/x", "api.a.test", "TE: trailers\r\n", "")
+        .await;
+    assert_eq!(answer.status, 200);
+    let seen = world.upstream("api.a.test").only_request();
+    // RFC 9110 section 10.1.4: who sends TE also names it in Connection
+    if seen.head.value("te").is_some() {
+        assert_eq!(
+            seen.head.value("connection").map(str::to_lowercase),
+            Some("te".into())
+        );
+    }
     world.finish().await;
 }

@@ -119,3 +119,24 @@ async fn closes_what_is_not_done_at_the_deadline() {
     // a run that cut calls off has failed
     world.finish_ended(1).await;
 }
+
+#[tokio::test]
+async fn ends_at_once_when_it_is_told_twice() {
+    let world = world().await;
+    let upstream = world.upstream("api.a.test");
+    upstream.answers("/v1/never", Answer::Silence);
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute("GET http://api.a.test/v1/never", "", ""))
+        .await;
+    until("the head upstream", || {
+        (!upstream.heads().is_empty()).then_some(())
+    })
+    .await;
+    world.gate.signal("TERM");
+    world.no_longer_listens().await;
+    world.gate.signal("TERM");
+    wire.rest().await;
+    // the call that was cut off still has its final event
+    world.finish_ended(1).await;
+}

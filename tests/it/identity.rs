@@ -330,3 +330,25 @@ async fn speaks_no_clear_text_and_no_h2_with_agents() {
     world.nothing_left_the_gate();
     world.finish().await;
 }
+
+#[tokio::test]
+async fn refuses_an_identity_as_soon_as_its_line_stands_in_the_revoked_list() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let mut tunnel = world.agent("reader").tunnel("api.a.test").await;
+    assert_eq!(tunnel.call("GET /v1/x", "api.a.test").await.status, 200);
+    // a line that cannot be read does not keep the others from holding
+    let lines = format!("no identity\n{}\n", crate::world::pki::spiffe_id("reader"));
+    std::fs::write(world.dir().join("revoked"), lines).unwrap();
+    let refused = world
+        .agent("reader")
+        .call_until("GET http://api.a.test/v1/x", |answer| answer.status != 200)
+        .await;
+    world.refused(&refused, Reason::Revoked).await;
+    // a tunnel that was open before is no way around it
+    let refused = tunnel.call("GET /v1/x", "api.a.test").await;
+    world.refused(&refused, Reason::Revoked).await;
+    world.finish().await;
+}

@@ -319,3 +319,26 @@ pub(crate) async fn refuses_calls_when_the_log_takes_no_more() {
     while agent.call("GET http://api.a.test/v1/x").await.status != 200 {}
     world.finish().await;
 }
+
+#[tokio::test]
+async fn writes_the_end_of_every_permitted_call_however_many_fail() {
+    let world = World::new()
+        .role("agent", "GET api.a.test:1/v1/** with none")
+        .start()
+        .await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let asked = 30;
+    for _ in 0..asked {
+        wire.send(agent.absolute("GET http://api.a.test:1/v1/x", "", ""))
+            .await;
+        assert_eq!(wire.answer().await.status, 502);
+    }
+    // what was announced is not merely counted afterwards
+    assert_eq!(world.events.of_kind("allowed").len(), asked);
+    until("a final event for each", || {
+        (finals(&world).len() == asked).then_some(())
+    })
+    .await;
+    world.finish().await;
+}

@@ -126,3 +126,24 @@ async fn refuses_a_connect_with_two_readings() {
     world.nothing_left_the_gate();
     world.finish().await;
 }
+
+#[tokio::test]
+async fn refuses_a_connect_that_names_a_scheme() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let at = world.at("api.a.test");
+    for target in [
+        format!("http://{at}"),
+        format!("https://{at}"),
+        format!("https://{at}/x"),
+    ] {
+        let mut wire = world.agent("reader").wire().await;
+        wire.send(format!("CONNECT {target} HTTP/1.1\r\nHost: {at}\r\n\r\n"))
+            .await;
+        let answer = wire.answer_to("CONNECT").await;
+        world.refused(&answer, Reason::RequestMalformed).await;
+    }
+    world.finish().await;
+}

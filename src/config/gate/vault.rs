@@ -9,6 +9,7 @@ use crate::{
         mistake::{Wrong, quoted},
         value::Value,
     },
+    credential::vault::plain_path,
     target::Authority,
 };
 
@@ -78,15 +79,13 @@ fn vault_address(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// A path inside Vault: segments of printable ASCII without what a URL would read as something else.
+/// A path inside Vault that has one reading for every server.
 pub(in crate::config) fn path(text: &str) -> Result<String, Wrong> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:+=,~ ".contains(c);
-    let segment = |s: &str| !matches!(s, "" | "." | "..") && s.trim() == s && s.chars().all(plain);
-    if text.split('/').all(segment) {
+    if plain_path(text) {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(
         format!("{} is no path in Vault", quoted(text)),
-        "write segments with single slashes between them, none at either end",
+        "write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them",
     ))
 }

@@ -126,11 +126,11 @@ fn sources() {
       credentials.yaml:7:3: this credential has no source; write vault: {kv2, path, field} or file: a path
       credentials.yaml:11:3: unknown key "env"; the keys here are roles, hosts, vault, file, place, max_ttl, allow_static
     vault: {kv2: secret, path: /github, field: token}
-      credentials.yaml:11:30: "/github" is no path in Vault; write segments with single slashes between them, none at either end
+      credentials.yaml:11:30: "/github" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     vault: {kv2: secret, path: github/../root, field: token}
-      credentials.yaml:11:30: "github/../root" is no path in Vault; write segments with single slashes between them, none at either end
+      credentials.yaml:11:30: "github/../root" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     vault: {kv2: 'secret?x', path: github, field: ''}
-      credentials.yaml:11:16: "secret?x" is no path in Vault; write segments with single slashes between them, none at either end
+      credentials.yaml:11:16: "secret?x" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
       credentials.yaml:11:49: this text is empty; write one
     vault: {kv2: secret, path: github}
       credentials.yaml:11:10: the key "field" is missing; it is mandatory

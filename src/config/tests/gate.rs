@@ -186,14 +186,14 @@ fn vault() {
       ca: pki/vault-ca.crt
       namespace: /team
 
-      tollgate.yaml:28:14: "/team" is no path in Vault; write segments with single slashes between them, none at either end
+      tollgate.yaml:28:14: "/team" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
       ca: pki/vault-ca.crt
       token: hvs.secret
 
       tollgate.yaml:28:3: unknown key "token"; the keys here are address, ca, namespace, approle
     mount: ../approle}
       tollgate.yaml:28:12: the key "secret_id" is missing; it is mandatory
-      tollgate.yaml:28:44: "../approle" is no path in Vault; write segments with single slashes between them, none at either end
+      tollgate.yaml:28:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     "#);
 }
 

@@ -4,6 +4,7 @@ mod double;
 mod faults;
 mod openbao;
 #[path = "../../../tests/openbao/server.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod server;
 mod tokens;
 
