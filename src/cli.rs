@@ -4,6 +4,7 @@
 //! settings. What a command does is in its own file; nothing here decides about a call.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
+pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod pki;
 pub(crate) mod quickstart;
@@ -23,6 +24,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say everything that is wrong in the settings.
+    Check(check::Check),
     /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
     Connect(connect::Connect),
     /// Make certificates for development.
@@ -50,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match line.command {
+        Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
         Command::Pki(command) => pki::run(&command),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart),

@@ -23,7 +23,7 @@ mod value;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -32,10 +32,10 @@ use time::Date;
 
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
-    catalogue::{Credential, Source, Static},
+    catalogue::{Credential, Source},
     exception::{Danger, Exception},
-    gate::{AppRole, Dns, Events, Gate, KeyPair, Root, Upstream, Vault},
-    mistake::{Mistake, Mistakes, NamedFile, Place},
+    gate::{Dns, Gate, Root, Vault},
+    mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},
 };
 use crate::{identity::SpiffeId, scope::Role};

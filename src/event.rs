@@ -17,7 +17,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-pub(crate) use self::log::{LINES_MAX, Log, Room, Sink, Unavailable, Writer};
+pub(crate) use self::log::{Log, Room, Sink, Unavailable, Writer};
 pub(crate) use self::shape::Kind;
 use self::{counted::Window, shape::line};
 use crate::{
@@ -83,6 +83,31 @@ struct RuleTaken {
     verb: Option<Verb>,
 }
 
+/// Whom records are about: a caller, or connections that proved no identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    caller: Option<Arc<Caller>>,
+    window: Arc<Window>,
+}
+
+impl Source {
+    /// The source of a caller's records.
+    pub(crate) fn of(log: &Log, caller: &Arc<Caller>) -> Source {
+        Source {
+            caller: Some(caller.clone()),
+            window: log.window(caller.id.as_str()),
+        }
+    }
+
+    /// The source of records about connections without an identity.
+    pub(crate) fn nobody(log: &Log) -> Source {
+        Source {
+            caller: None,
+            window: log.window(""),
+        }
+    }
+}
+
 /// Which credential a call was made with; never its value.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialUsed {
@@ -120,18 +145,18 @@ impl Record {
     /// Opens the record of a call, with room for its two lines.
     pub(crate) fn open(
         log: &Log,
-        caller: Option<&Arc<Caller>>,
+        source: &Source,
         snapshot: &Arc<str>,
     ) -> Result<Record, Unavailable> {
         let room = log.reserve(2)?;
         Ok(Record(Box::new(Open {
-            window: log.window(caller.map_or("", |caller| caller.id.as_str())),
+            window: source.window.clone(),
             room,
             id: new_id(),
             begun: Instant::now(),
             closed: false,
             snapshot: snapshot.clone(),
-            caller: caller.cloned(),
+            caller: source.caller.clone(),
             role: None,
             asked: None,
             rule: None,
@@ -299,11 +324,11 @@ impl Drop for Open {
 /// Writes that a handshake failed or a connection's bytes were no request: there is no call to record.
 pub(crate) fn connection_refused(
     log: &Log,
-    caller: Option<&Arc<Caller>>,
+    source: &Source,
     snapshot: &Arc<str>,
     refusal: &Refusal,
 ) {
-    if let Ok(record) = Record::open(log, caller, snapshot) {
+    if let Ok(record) = Record::open(log, source, snapshot) {
         record.refused(refusal);
     } else {
         tracing::warn!(

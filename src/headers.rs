@@ -64,15 +64,14 @@ pub(crate) fn request_crosses(name: &HeaderName, headers: &HeaderMap) -> bool {
 /// Whether the answer's header `name` may cross back; `headers` are all headers of the answer.
 pub(crate) fn answer_crosses(name: &HeaderName, value: &HeaderValue, headers: &HeaderMap) -> bool {
     let text = name.as_str();
-    !is_connection_own(text)
-        && !text.starts_with("proxy-")
-        && !text.starts_with("tollgate-")
-        && !matches!(
-            text,
-            "alt-svc" | "set-cookie" | "set-cookie2" | "content-length"
-        )
-        && !(text == "www-authenticate" && is_connection_bound(value))
-        && !is_named(name, headers)
+    let for_the_gate = text.starts_with("proxy-") || text.starts_with("tollgate-");
+    // The length is told anew by whoever frames the answer; the others outlive the call or its connection.
+    let kept = matches!(
+        text,
+        "alt-svc" | "set-cookie" | "set-cookie2" | "content-length"
+    );
+    let challenge = text == "www-authenticate" && is_connection_bound(value);
+    !(is_connection_own(text) || for_the_gate || kept || challenge || is_named(name, headers))
 }
 
 /// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,

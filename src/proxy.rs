@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::{
     credential::Loan,
-    event::{CredentialUsed, Log, Record},
+    event::{self, CredentialUsed, Log, Record},
     identity::certificate::Caller,
     inject::Outbound,
     limit::{Bucket, Limits},
@@ -41,10 +41,18 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// What counts the attempts of `caller`.
-    pub(crate) fn attempts(&self, caller: &Caller) -> Arc<Bucket> {
-        self.limits
-            .bucket(format!("attempts of {}", caller.id), self.attempts)
+    /// The agent that a connection's caller is.
+    pub(crate) fn agent(&self, caller: Caller) -> Agent {
+        let caller = Arc::new(caller);
+        let attempts = self
+            .limits
+            .bucket(format!("attempts of {}", caller.id), self.attempts);
+        let source = event::Source::of(&self.log, &caller);
+        Agent {
+            caller,
+            attempts,
+            source,
+        }
     }
 }
 
@@ -53,6 +61,7 @@ impl Gate {
 pub(crate) struct Agent {
     pub(crate) caller: Arc<Caller>,
     pub(crate) attempts: Arc<Bucket>,
+    pub(crate) source: event::Source,
 }
 
 /// Answers one request: with the upstream's answer, or with the reason why there is none.
@@ -63,7 +72,7 @@ pub(crate) async fn exchange(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let snapshot = gate.snapshot.load_full();
-    let Ok(mut record) = Record::open(&gate.log, Some(&agent.caller), &snapshot.version) else {
+    let Ok(mut record) = Record::open(&gate.log, &agent.source, &snapshot.version) else {
         return refuse::unrecorded();
     };
     let mut called = Called::default();

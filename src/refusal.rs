@@ -5,67 +5,6 @@
 
 use std::{borrow::Cow, time::Duration};
 
-/// Why a call was not made, or could not be finished. The order is the one in which a call meets them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// No room can be had in the log for what must be written about this call.
-    AuditUnavailable,
-    /// The client's certificate did not pass the handshake.
-    CertificateInvalid,
-    /// The certificate is good, but no role names its identity.
-    IdentityUnknown,
-    /// The certificate ended while the connection was open.
-    IdentityExpired,
-    /// The identity or the certificate stands in the revoked list.
-    Revoked,
-    /// The identity used up its budget of attempts, refused ones included.
-    AttemptsExhausted,
-    /// The bytes are no well-formed HTTP/1.1 request for a forward proxy.
-    RequestMalformed,
-    /// The request names its target in a form that has more than one reading.
-    TargetMalformed,
-    /// The path has more than one reading.
-    PathAmbiguous,
-    /// The query carries a credential, or a name that overrides the method.
-    QueryCredential,
-    /// The host of `CONNECT`, SNI, `Host` and the request target are not the same.
-    AuthorityMismatch,
-    /// A method that is never forwarded: TRACE, TRACK, or CONNECT inside a tunnel.
-    MethodRefused,
-    /// What came through the tunnel is neither a TLS handshake nor an HTTP/1.1 request.
-    ProtocolRefused,
-    /// The role's review date has passed.
-    ReviewOverdue,
-    /// No rule of the role allows this call.
-    NoRule,
-    /// A deny rule of the role forbids this call.
-    DeniedByRule,
-    /// No rule of the role names this port.
-    PortForbidden,
-    /// Too many calls in the time.
-    RateLimited,
-    /// Too many calls at the same time.
-    TooManyInFlight,
-    /// The host's addresses include one that no agent may reach.
-    AddressForbidden,
-    /// The host has no address.
-    UpstreamUnresolved,
-    /// No valid lease can be had for the credential.
-    CredentialUnavailable,
-    /// The credential may not go to this host, or not for this role.
-    CredentialForbidden,
-    /// No connection to the upstream could be made, or it broke.
-    UpstreamUnreachable,
-    /// The upstream's certificate or TLS is not acceptable.
-    UpstreamTls,
-    /// The upstream did not answer in time.
-    UpstreamTimeout,
-    /// The upstream's answer is not well-formed HTTP/1.1.
-    UpstreamMalformed,
-    /// The agent did not send its request body in time.
-    RequestTimeout,
-}
-
 /// Whose fault a refusal is; it decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -83,52 +22,97 @@ pub enum Fault {
     Upstream,
 }
 
-impl Reason {
-    /// Every reason, in the order of [`Reason`]: for schemas, documentation and tests.
-    pub const ALL: [Reason; 28] = [
-        Reason::AuditUnavailable,
-        Reason::CertificateInvalid,
-        Reason::IdentityUnknown,
-        Reason::IdentityExpired,
-        Reason::Revoked,
-        Reason::AttemptsExhausted,
-        Reason::RequestMalformed,
-        Reason::TargetMalformed,
-        Reason::PathAmbiguous,
-        Reason::QueryCredential,
-        Reason::AuthorityMismatch,
-        Reason::MethodRefused,
-        Reason::ProtocolRefused,
-        Reason::ReviewOverdue,
-        Reason::NoRule,
-        Reason::DeniedByRule,
-        Reason::PortForbidden,
-        Reason::RateLimited,
-        Reason::TooManyInFlight,
-        Reason::AddressForbidden,
-        Reason::UpstreamUnresolved,
-        Reason::CredentialUnavailable,
-        Reason::CredentialForbidden,
-        Reason::UpstreamUnreachable,
-        Reason::UpstreamTls,
-        Reason::UpstreamTimeout,
-        Reason::UpstreamMalformed,
-        Reason::RequestTimeout,
-    ];
+/// One list of all reasons: what each means, its code, its status (RFC 9110 section 15), whose fault it is, and
+/// the one sentence for the caller: constant text, no part of it from the request, the upstream or the rules.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $fault:ident, $sentence:literal;)*) => {
+        /// Why a call was not made, or could not be finished. The order is the one in which a call meets them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
 
+        impl Reason {
+            /// Every reason, in the order of [`Reason`]: for schemas, documentation and tests.
+            pub const ALL: &[Reason] = &[$(Reason::$name),*];
+
+            fn row(self) -> (&'static str, u16, Fault, &'static str) {
+                match self {
+                    $(Reason::$name => ($code, $status, Fault::$fault, $sentence),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No room can be had in the log for what must be written about this call.
+    AuditUnavailable = "audit_unavailable", 503, Ourselves, "The gate cannot record calls at the moment.";
+    /// The client's certificate did not pass the handshake.
+    CertificateInvalid = "certificate_invalid", 403, Caller, "The client certificate is not acceptable.";
+    /// The certificate is good, but no role names its identity.
+    IdentityUnknown = "identity_unknown", 403, Caller, "No role is assigned to this identity.";
+    /// The certificate ended while the connection was open.
+    IdentityExpired = "identity_expired", 403, Caller, "The client certificate has expired.";
+    /// The identity or the certificate stands in the revoked list.
+    Revoked = "revoked", 403, Caller, "This identity is revoked.";
+    /// The identity used up its budget of attempts, refused ones included.
+    AttemptsExhausted = "attempts_exhausted", 429, Limit, "This identity made too many attempts.";
+    /// The bytes are no well-formed HTTP/1.1 request for a forward proxy.
+    RequestMalformed = "request_malformed", 400, Request, "The request is not a well-formed proxy request.";
+    /// The request names its target in a form that has more than one reading.
+    TargetMalformed = "target_malformed", 400, Request, "The host or target is not in its canonical form.";
+    /// The path has more than one reading.
+    PathAmbiguous = "path_ambiguous", 400, Request, "The path has more than one reading.";
+    /// The query carries a credential, or a name that overrides the method.
+    QueryCredential = "query_credential", 403, Request, "The query must not carry credentials or override the method.";
+    /// The host of `CONNECT`, SNI, `Host` and the request target are not the same.
+    AuthorityMismatch = "authority_mismatch", 421, Request, "The request names another host than its connection.";
+    /// A method that is never forwarded: TRACE, TRACK, or CONNECT inside a tunnel.
+    MethodRefused = "method_refused", 405, Request, "This method is never forwarded.";
+    /// What came through the tunnel is neither a TLS handshake nor an HTTP/1.1 request.
+    ProtocolRefused = "protocol_refused", 400, Request, "Only TLS and HTTP/1.1 pass through a tunnel.";
+    /// The role's review date has passed.
+    ReviewOverdue = "review_overdue", 403, Policy, "The role is past its review date; its owner must renew it.";
+    /// No rule of the role allows this call.
+    NoRule = "no_rule", 403, Policy, "No rule of the role allows this call.";
+    /// A deny rule of the role forbids this call.
+    DeniedByRule = "denied_by_rule", 403, Policy, "A rule of the role denies this call.";
+    /// No rule of the role names this port.
+    PortForbidden = "port_forbidden", 403, Policy, "No rule of the role names this port.";
+    /// Too many calls in the time.
+    RateLimited = "rate_limited", 429, Limit, "Too many calls; wait before the next.";
+    /// Too many calls at the same time.
+    TooManyInFlight = "too_many_in_flight", 429, Limit, "Too many calls at the same time.";
+    /// The host's addresses include one that no agent may reach.
+    AddressForbidden = "address_forbidden", 403, Policy, "The host's address is not one that may be reached.";
+    /// The host has no address.
+    UpstreamUnresolved = "upstream_unresolved", 502, Upstream, "The host's name has no address.";
+    /// No valid lease can be had for the credential.
+    CredentialUnavailable = "credential_unavailable", 503, Ourselves, "The credential for this call cannot be had at the moment.";
+    /// The credential may not go to this host, or not for this role.
+    CredentialForbidden = "credential_forbidden", 403, Policy, "The credential may not be used for this call.";
+    /// No connection to the upstream could be made, or it broke.
+    UpstreamUnreachable = "upstream_unreachable", 502, Upstream, "The upstream cannot be reached.";
+    /// The upstream's certificate or TLS is not acceptable.
+    UpstreamTls = "upstream_tls", 502, Upstream, "The upstream's TLS is not acceptable.";
+    /// The upstream did not answer in time.
+    UpstreamTimeout = "upstream_timeout", 504, Upstream, "The upstream did not answer in time.";
+    /// The upstream's answer is not well-formed HTTP/1.1.
+    UpstreamMalformed = "upstream_malformed", 502, Upstream, "The upstream's answer is malformed.";
+    /// The agent did not send its request body in time.
+    RequestTimeout = "request_timeout", 408, Request, "The request body did not arrive in time.";
+}
+
+impl Reason {
     /// The stable word for this reason in answers, events and documentation.
     pub fn code(self) -> &'static str {
         self.row().0
     }
 
-    /// The HTTP status of the answer (RFC 9110 section 15).
+    /// The HTTP status of the answer.
     pub fn status(self) -> u16 {
         self.row().1
-    }
-
-    /// One sentence for the caller: constant text, no part of it from the request, the upstream or the rules.
-    pub fn sentence(self) -> &'static str {
-        self.row().3
     }
 
     /// Whose fault it is.
@@ -136,179 +120,14 @@ impl Reason {
         self.row().2
     }
 
+    /// One sentence for the caller.
+    pub fn sentence(self) -> &'static str {
+        self.row().3
+    }
+
     /// Whether the same call may succeed later without anybody changing a setting.
     pub fn retryable(self) -> bool {
         matches!(self.status(), 408 | 429 | 502 | 503 | 504)
-    }
-
-    /// The table: code, status, fault, sentence.
-    fn row(self) -> (&'static str, u16, Fault, &'static str) {
-        use Fault::{Caller, Limit, Ourselves, Policy, Request, Upstream};
-        match self {
-            Reason::AuditUnavailable => (
-                "audit_unavailable",
-                503,
-                Ourselves,
-                "The gate cannot record calls at the moment.",
-            ),
-            Reason::CertificateInvalid => (
-                "certificate_invalid",
-                403,
-                Caller,
-                "The client certificate is not acceptable.",
-            ),
-            Reason::IdentityUnknown => (
-                "identity_unknown",
-                403,
-                Caller,
-                "No role is assigned to this identity.",
-            ),
-            Reason::IdentityExpired => (
-                "identity_expired",
-                403,
-                Caller,
-                "The client certificate has expired.",
-            ),
-            Reason::Revoked => ("revoked", 403, Caller, "This identity is revoked."),
-            Reason::AttemptsExhausted => (
-                "attempts_exhausted",
-                429,
-                Limit,
-                "This identity made too many attempts.",
-            ),
-            Reason::RequestMalformed => (
-                "request_malformed",
-                400,
-                Request,
-                "The request is not a well-formed proxy request.",
-            ),
-            Reason::TargetMalformed => (
-                "target_malformed",
-                400,
-                Request,
-                "The host or target is not in its canonical form.",
-            ),
-            Reason::PathAmbiguous => (
-                "path_ambiguous",
-                400,
-                Request,
-                "The path has more than one reading.",
-            ),
-            Reason::QueryCredential => (
-                "query_credential",
-                403,
-                Request,
-                "The query must not carry credentials or override the method.",
-            ),
-            Reason::AuthorityMismatch => (
-                "authority_mismatch",
-                421,
-                Request,
-                "The request names another host than its connection.",
-            ),
-            Reason::MethodRefused => (
-                "method_refused",
-                405,
-                Request,
-                "This method is never forwarded.",
-            ),
-            Reason::ProtocolRefused => (
-                "protocol_refused",
-                400,
-                Request,
-                "Only TLS and HTTP/1.1 pass through a tunnel.",
-            ),
-            Reason::ReviewOverdue => (
-                "review_overdue",
-                403,
-                Policy,
-                "The role is past its review date; its owner must renew it.",
-            ),
-            Reason::NoRule => (
-                "no_rule",
-                403,
-                Policy,
-                "No rule of the role allows this call.",
-            ),
-            Reason::DeniedByRule => (
-                "denied_by_rule",
-                403,
-                Policy,
-                "A rule of the role denies this call.",
-            ),
-            Reason::PortForbidden => (
-                "port_forbidden",
-                403,
-                Policy,
-                "No rule of the role names this port.",
-            ),
-            Reason::RateLimited => (
-                "rate_limited",
-                429,
-                Limit,
-                "Too many calls; wait before the next.",
-            ),
-            Reason::TooManyInFlight => (
-                "too_many_in_flight",
-                429,
-                Limit,
-                "Too many calls at the same time.",
-            ),
-            Reason::AddressForbidden => (
-                "address_forbidden",
-                403,
-                Policy,
-                "The host's address is not one that may be reached.",
-            ),
-            Reason::UpstreamUnresolved => (
-                "upstream_unresolved",
-                502,
-                Upstream,
-                "The host's name has no address.",
-            ),
-            Reason::CredentialUnavailable => (
-                "credential_unavailable",
-                503,
-                Ourselves,
-                "The credential for this call cannot be had at the moment.",
-            ),
-            Reason::CredentialForbidden => (
-                "credential_forbidden",
-                403,
-                Policy,
-                "The credential may not be used for this call.",
-            ),
-            Reason::UpstreamUnreachable => (
-                "upstream_unreachable",
-                502,
-                Upstream,
-                "The upstream cannot be reached.",
-            ),
-            Reason::UpstreamTls => (
-                "upstream_tls",
-                502,
-                Upstream,
-                "The upstream's TLS is not acceptable.",
-            ),
-            Reason::UpstreamTimeout => (
-                "upstream_timeout",
-                504,
-                Upstream,
-                "The upstream did not answer in time.",
-            ),
-            Reason::UpstreamMalformed => (
-                "upstream_malformed",
-                502,
-                Upstream,
-                "The upstream's answer is malformed.",
-            ),
-            Reason::RequestTimeout => (
-                "request_timeout",
-                408,
-                Request,
-                "The request body did not arrive in time.",
-            ),
-        }
     }
 }
 

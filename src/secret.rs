@@ -1,4 +1,4 @@
-//! A value that never prints and is wiped when it is dropped, and a [`Lease`] on one.
+//! A value that never prints and is wiped when it is dropped, and a lease on one.
 //!
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 ///
 /// It has no `Display`, `Serialize` or `Clone`, its `Debug` says only that it is there, and its memory is
 /// overwritten on drop. What is made of it (a header value) must be marked sensitive by the maker.
-pub struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes over `value`; the caller keeps no copy.
-    pub fn new(value: String) -> Secret {
+    pub(crate) fn new(value: String) -> Secret {
         Secret(Zeroizing::new(value))
     }
 
@@ -45,7 +45,7 @@ impl Secret {
     }
 
     /// The value itself. Each call site is a place where a secret could leak: keep them few.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }

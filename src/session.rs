@@ -46,11 +46,7 @@ pub(crate) async fn serve(
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&gate, None, &refusal),
     };
-    let attempts = gate.attempts(&caller);
-    let agent = Arc::new(Agent {
-        caller: Arc::new(caller),
-        attempts,
-    });
+    let agent = Arc::new(gate.agent(caller));
     if let Err(refusal) = agent.attempt() {
         return refused(&gate, Some(&agent), &refusal);
     }
@@ -105,8 +101,11 @@ pub(crate) fn handshake_refusal(error: &std::io::Error) -> Refusal {
 }
 
 fn refused(gate: &Gate, agent: Option<&Agent>, refusal: &Refusal) {
-    let caller = agent.map(|agent| &agent.caller);
-    event::connection_refused(&gate.log, caller, &gate.snapshot.load().version, refusal);
+    let source = agent.map_or_else(
+        || event::Source::nobody(&gate.log),
+        |agent| agent.source.clone(),
+    );
+    event::connection_refused(&gate.log, &source, &gate.snapshot.load().version, refusal);
 }
 
 /// What the requests of one connection have in common.

@@ -32,11 +32,6 @@ impl Ending {
         // An error says that the announcer is gone, which is an end as well.
         let _gone = self.0.wait_for(|ending| *ending).await;
     }
-
-    /// Whether it was announced.
-    pub(crate) fn is_announced(&self) -> bool {
-        *self.0.borrow()
-    }
 }
 
 /// Waits for SIGTERM or SIGINT.

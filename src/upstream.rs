@@ -184,7 +184,8 @@ impl Upstream {
                 },
             }
         }
-        let mut connection = self.connect(place, route).await?;
+        // Boxed, since it is rare and its future is large: every call would carry it otherwise.
+        let mut connection = Box::pin(self.connect(place, route)).await?;
         record.connected(connection.address, connection.tls);
         let answered = connection.sender.send_request(request).await;
         answered

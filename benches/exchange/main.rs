@@ -4,6 +4,8 @@
 //! intercepted tunnels over mTLS. Figures of one run belong together; a bare time of one run says nothing about
 //! another, so what to read are the ratio and the gate's own CPU time per exchange.
 
+#![allow(clippy::print_stdout, reason = "a benchmark's figures are its output")]
+
 mod stage;
 
 use std::time::{Duration, Instant};

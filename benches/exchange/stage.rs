@@ -36,7 +36,7 @@ const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 const ANSWER_BYTES: usize = 1024;
 
 /// All that a run needs; the gate ends with it.
-pub struct Stage {
+pub(crate) struct Stage {
     directory: TempDir,
     gate: Child,
     gate_address: String,
@@ -48,7 +48,7 @@ pub struct Stage {
 
 impl Stage {
     /// Starts the upstream in this process and the gate in one of its own.
-    pub async fn set() -> Stage {
+    pub(crate) async fn set() -> Stage {
         rustls::crypto::aws_lc_rs::default_provider()
             .install_default()
             .ok();
@@ -91,18 +91,18 @@ impl Stage {
     }
 
     /// The upstream as a client names it.
-    pub fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         format!("{HOST}:{}", self.upstream_port)
     }
 
     /// A connection straight to the upstream.
-    pub async fn direct(&self) -> SendRequest<Empty<Bytes>> {
+    pub(crate) async fn direct(&self) -> SendRequest<Empty<Bytes>> {
         let stream = dial(&format!("127.0.0.1:{}", self.upstream_port)).await;
         speak(tls(&self.to_upstream, HOST, stream).await).await
     }
 
     /// A connection inside a tunnel through the gate.
-    pub async fn through_the_gate(&self) -> SendRequest<Empty<Bytes>> {
+    pub(crate) async fn through_the_gate(&self) -> SendRequest<Empty<Bytes>> {
         let mut stream = tls(&self.to_gate, "localhost", dial(&self.gate_address).await).await;
         let authority = self.authority();
         let connect = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
@@ -123,7 +123,7 @@ impl Stage {
     }
 
     /// The CPU time that the gate has used so far.
-    pub fn gate_cpu(&self) -> Duration {
+    pub(crate) fn gate_cpu(&self) -> Duration {
         let stat = procfs::process::Process::new(self.gate.id().cast_signed())
             .and_then(|gate| gate.stat());
         let stat = stat.expect("the gate runs");

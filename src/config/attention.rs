@@ -12,8 +12,13 @@ use super::{
     exception::{self, Danger, Exception},
     host,
     mistake::{Place, Wrong, quoted},
+    roles,
     rule::Reach,
 };
+use crate::scope::{Effect, HostPattern, PathPattern, Role, Rule};
+
+/// Rules of a role that are held against each other: the cost grows with the square of their number.
+const COMPARED_RULES_MAX: usize = 1_000;
 
 impl Files<'_> {
     /// Notes everything that is worth a look on the day `today`.
@@ -22,6 +27,7 @@ impl Files<'_> {
         self.remark_on_unused_credentials();
         self.remark_on_idle_exceptions();
         for manifest in self.manifests() {
+            self.remark_on_hidden_rules(manifest);
             for reach in &manifest.reaches {
                 self.remark_on_addresses(&manifest.name, reach);
                 self.remark_on_cleartext(&manifest.name, reach);
@@ -107,6 +113,30 @@ impl Files<'_> {
         }
     }
 
+    /// A rule that can never match, because one other rule decides all its calls.
+    fn remark_on_hidden_rules(&self, manifest: &roles::Written) {
+        let rules = manifest.role.as_ref().map(Role::rules).unwrap_or_default();
+        if rules.len() > COMPARED_RULES_MAX {
+            return;
+        }
+        for ((n, rule), at) in rules.iter().enumerate().zip(&manifest.rule_places) {
+            let (before, after) = rules.split_at(n);
+            let denying = after
+                .iter()
+                .filter(|rule| matches!(rule.effect, Effect::Deny));
+            if let Some(other) = before
+                .iter()
+                .chain(denying)
+                .find(|other| hides(other, rule))
+            {
+                let (name, other) = (quoted(&rule.name), quoted(&other.name));
+                let what =
+                    format!("the rule {name} can never match: {other} decides all its calls");
+                self.warning(at, what, "take it away, or narrow the other one");
+            }
+        }
+    }
+
     /// A rule for an address that no agent may reach, without an exception that opens it.
     fn remark_on_addresses(&self, role: &str, reach: &Reach) {
         for (host, at) in &reach.hosts {
@@ -151,4 +181,23 @@ impl Files<'_> {
     fn warning(&self, at: &Place, what: impl Into<String>, instead: impl Into<String>) {
         self.findings.warning(at, Wrong::new(what, instead));
     }
+}
+
+/// Whether the rule `hidden` allows no call that `rule`, met first, does not decide.
+fn hides(rule: &Rule, hidden: &Rule) -> bool {
+    let covers_path = |path: &PathPattern| match rule.effect {
+        Effect::Deny => rule.paths.iter().any(|own| own.denies_all_of(path)),
+        Effect::Allow(_) => rule.paths.iter().any(|own| own.covers(path)),
+    };
+    let covers_host = |host: &HostPattern| rule.hosts.iter().any(|own| own.covers(host));
+    let takes_slashes = match rule.effect {
+        Effect::Deny => true,
+        Effect::Allow(_) => rule.encoded_slash || !hidden.encoded_slash,
+    };
+    matches!(hidden.effect, Effect::Allow(_))
+        && !(hidden.hosts.is_empty() || hidden.methods.is_empty() || hidden.paths.is_empty())
+        && takes_slashes
+        && rule.methods.contains_all(hidden.methods)
+        && hidden.hosts.iter().all(covers_host)
+        && hidden.paths.iter().all(covers_path)
 }

@@ -36,6 +36,8 @@ pub(super) struct Written {
     pub(super) identities: Vec<(SpiffeId, Place)>,
     /// What could be read of the allow rules' hosts and credentials.
     pub(super) reaches: Vec<Reach>,
+    /// Where each rule begins, in their order; empty after any mistake in them.
+    pub(super) rule_places: Vec<Place>,
     /// The review date and its place, if it could be read.
     pub(super) review_by: Option<(Date, Place)>,
     /// All of it; `None` after any mistake.
@@ -49,6 +51,7 @@ impl Written {
             name: Arc::from(name),
             identities: Vec::new(),
             reaches: Vec::new(),
+            rule_places: Vec::new(),
             review_by: None,
             role: None,
         }
@@ -119,13 +122,15 @@ fn role(fields: &mut Fields<'_>, written: &mut Written) -> Option<Role> {
     });
     let limit = fields.required("limit", |v| v.mapping(limit));
     let rules = fields.required("rules", |v| rule::lower_all(v, &mut written.reaches));
+    let (rules, places) = rules?.into_iter().unzip();
+    written.rule_places = places;
     let (review_by, _) = written.review_by.clone()?;
     let mut role = Role::new(Arc::clone(&written.name), review_by, limit?);
     role.purpose = purpose?.into();
     role.owner = owner?.into();
     role.sponsor = sponsor?.into();
     role.identities = identities?;
-    Some(role.with_rules(rules?))
+    Some(role.with_rules(rules))
 }
 
 fn identity(value: Value<'_>, read: &mut Vec<(SpiffeId, Place)>) -> Option<SpiffeId> {

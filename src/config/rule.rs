@@ -32,10 +32,14 @@ pub(super) struct Reach {
     pub(super) credential: Option<(Arc<str>, Place)>,
 }
 
-/// Lowers the list `rules`; what could be read of an allow rule is in `reaches` also after a mistake.
-pub(super) fn lower_all(value: Value<'_>, reaches: &mut Vec<Reach>) -> Option<Vec<Rule>> {
+/// Lowers the list `rules`, each with its place; what could be read of an allow rule is in `reaches` also after a
+/// mistake.
+pub(super) fn lower_all(value: Value<'_>, reaches: &mut Vec<Reach>) -> Option<Vec<(Rule, Place)>> {
     let mut lines = HashMap::new();
-    value.each(|value| value.mapping(|fields| rule(fields, &mut lines, reaches)))
+    value.each(|value| {
+        let rule = value.mapping(|fields| rule(fields, &mut lines, reaches));
+        Some((rule?, value.at().clone()))
+    })
 }
 
 fn rule(
@@ -126,9 +130,8 @@ fn deny(fields: &mut Fields<'_>) -> Option<Body> {
     let all = || Some(vec![PathPattern::parse("/").ok()?]);
     let methods = fields.or("methods", Method::ALL.to_vec(), |v| some(v, method));
     let paths = fields.optional("paths", |v| some(v, |v| path(v, Some(true))));
-    let granted = ALLOW_KEYS.map(|key| fields.optional(key, |v| grants_nothing(key, v)));
-    if granted.iter().any(Option::is_none) {
-        return None;
+    for key in ALLOW_KEYS {
+        fields.optional(key, |v| grants_nothing(key, v));
     }
     Some(Body {
         effect: Effect::Deny,

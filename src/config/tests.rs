@@ -1,11 +1,14 @@
 //! The settings as a whole: the shipped example, and what one change makes of it.
 
 mod catalogue;
+mod exceptions;
 mod gate;
 mod mistakes;
+mod revoked;
 mod roles;
+mod rules;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use time::macros::date;
 
@@ -93,6 +96,14 @@ fn said_of_each(file: &str, changes: &[(&str, &str)]) -> String {
         format!("{to}\n  {}", said.replace('\n', "\n  "))
     });
     said.collect::<Vec<String>>().join("\n")
+}
+
+/// A manifest of the role `other` with these rules.
+fn other(rules: &str) -> String {
+    format!(
+        "purpose: p\nowner: o\nsponsor: s\nreview_by: 2027-01-01\n\
+         identities: [spiffe://example.org/other]\nlimit: {{rate: 1/s}}\nrules: {rules}\n"
+    )
 }
 
 #[test]

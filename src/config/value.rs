@@ -37,11 +37,6 @@ impl<'t> Value<'t> {
         None
     }
 
-    /// Where mistakes are noted.
-    pub(crate) fn findings(self) -> &'t Findings {
-        self.findings
-    }
-
     /// Notes what is worth a look about this value.
     pub(crate) fn warning(self, warning: Wrong) {
         self.findings.warning(self.at(), warning);

@@ -221,6 +221,12 @@ impl<S: Fetch> Shared<S> {
         let mut past = self.past();
         if !same {
             past.generation += 1;
+            tracing::info!(
+                credential = self.source.name(),
+                generation = past.generation,
+                request_id = ?fetched.request_id,
+                "a new value is in use"
+            );
         }
         past.generation
     }

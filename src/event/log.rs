@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::counted::Window;
 
 /// Lines that may be reserved or waiting at a time.
-pub(crate) const LINES_MAX: usize = 8192;
+const LINES_MAX: usize = 8192;
 /// How long a line may wait for others to be written with it, unless somebody waits for it.
 const BATCH_TIME: Duration = Duration::from_millis(20);
 /// A batch of this size is written at once.
@@ -198,11 +198,6 @@ impl Room {
             .and_then(Result::ok)
             .map(drop)
             .ok_or(Unavailable)
-    }
-
-    /// The log that gave the room.
-    pub(super) fn log(&self) -> &Log {
-        &self.log
     }
 }
 

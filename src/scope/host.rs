@@ -47,7 +47,7 @@ impl HostPattern {
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            NamePattern::Exact(host) => write!(f, "{host}")?,
+            NamePattern::Exact(host) => f.write_str(&host.in_url())?,
             NamePattern::OneLabel(suffix) => write!(f, "*.{suffix}")?,
         }
         if self.port == 443 {
@@ -110,5 +110,16 @@ mod tests {
         assert!(one_label("a.test").covers(&one_label("a.test")));
         assert!(!exact("x.a.test").covers(&one_label("a.test")));
         assert!(!one_label("a.test").covers(&exact("a.test")));
+    }
+
+    #[test]
+    fn a_pattern_prints_as_a_manifest_writes_it() {
+        let ip = HostPattern {
+            name: NamePattern::Exact(Host::parse_bracketed("[2001:db8::1]").unwrap()),
+            port: 8443,
+        };
+        assert_eq!(ip.to_string(), "[2001:db8::1]:8443");
+        assert_eq!(one_label("a.test").to_string(), "*.a.test");
+        assert_eq!(exact("a.test").to_string(), "a.test");
     }
 }

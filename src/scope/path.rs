@@ -91,6 +91,29 @@ impl PathPattern {
         named && (!self.open || rest.next().is_some())
     }
 
+    /// Whether every path that `narrower` allows is allowed by this pattern too.
+    pub fn covers(&self, narrower: &PathPattern) -> bool {
+        let mut rest = narrower.segments.iter();
+        let mut fixed = self.segments.iter();
+        let fixed = fixed.all(|wide| rest.next().is_some_and(|narrow| wide.covers(narrow)));
+        fixed
+            && match rest.next() {
+                Some(next) => self.open && !next.is_empty(),
+                None => self.open == narrower.open,
+            }
+    }
+
+    /// Whether every path that `allowed` allows is denied by this pattern.
+    pub fn denies_all_of(&self, allowed: &PathPattern) -> bool {
+        let mut rest = allowed
+            .segments
+            .iter()
+            .filter(|segment| !segment.is_empty());
+        let mut fixed = self.segments.iter().filter(|segment| !segment.is_empty());
+        let named = fixed.all(|wide| rest.next().is_some_and(|narrow| wide.denies_all_of(narrow)));
+        named && (!self.open || allowed.open || rest.next().is_some())
+    }
+
     /// Whether any literal part is `%2F`-encoded, so that only a rule with `encoded_slash` could match.
     pub fn has_encoded_slash(&self) -> bool {
         self.segments
@@ -123,6 +146,20 @@ impl Segment {
         }
     }
 
+    fn covers(&self, narrower: &Segment) -> bool {
+        match narrower {
+            Segment::Literal(text) => self.allows(text),
+            Segment::Any => matches!(self, Segment::Any),
+        }
+    }
+
+    fn denies_all_of(&self, allowed: &Segment) -> bool {
+        match allowed {
+            Segment::Literal(text) => self.denies(text),
+            Segment::Any => matches!(self, Segment::Any),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         matches!(self, Segment::Literal(text) if text.is_empty())
     }
@@ -146,6 +183,8 @@ impl fmt::Display for PathPattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn allows(pattern: &str, path: &str) -> bool {
@@ -213,6 +252,72 @@ mod tests {
                 Err(PatternFault::NotCanonical),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_narrower_and_nothing_else() {
+        let covers = |wide: &str, narrow: &str| {
+            let pattern = |text: &str| PathPattern::parse(text).unwrap();
+            pattern(wide).covers(&pattern(narrow))
+        };
+        for (wide, narrow) in [
+            ("/a/*", "/a/b"),
+            ("/**", "/a/**"),
+            ("/a/**", "/a/*/c/"),
+            ("/", "/"),
+        ] {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("/a/b", "/a/*"),
+            ("/a/**", "/a"),
+            ("/a/*", "/a/**"),
+            ("/a/*", "/a/"),
+            ("/**", "/"),
+        ] {
+            assert!(!covers(wide, narrow), "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn a_deny_pattern_denies_all_of_what_is_below_it_in_any_case() {
+        let denies_all = |deny: &str, allow: &str| {
+            let pattern = |text: &str| PathPattern::parse(text).unwrap();
+            pattern(deny).denies_all_of(&pattern(allow))
+        };
+        for (deny, allow) in [
+            ("/", "/**"),
+            ("/A", "/a/"),
+            ("/a", "/a/*/b"),
+            ("/a/**", "/a/**"),
+            ("/*", "/a"),
+        ] {
+            assert!(denies_all(deny, allow), "{deny} {allow}");
+        }
+        for (deny, allow) in [
+            ("/a/**", "/a"),
+            ("/a", "/*"),
+            ("/a/b", "/a"),
+            ("/a/b", "/a/**"),
+            ("/*", "/"),
+        ] {
+            assert!(!denies_all(deny, allow), "{deny} {allow}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_pattern_covers_or_denies_holds_for_every_path(
+            one in "(/(a|B|b|\\*)){0,3}(/\\*\\*|/)?",
+            other in "(/(a|B|b|\\*)){0,3}(/\\*\\*|/)?",
+            path in "(/(a|B|b|c)){0,4}/?",
+        ) {
+            let parsed = (PathPattern::parse(&one), PathPattern::parse(&other), Path::parse(&path));
+            if let (Ok(one), Ok(other), Ok(path)) = parsed && other.allows(&path) {
+                prop_assert!(!one.covers(&other) || one.allows(&path));
+                prop_assert!(!one.denies_all_of(&other) || one.denies(&path));
+            }
         }
     }
 }

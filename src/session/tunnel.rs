@@ -103,7 +103,7 @@ pub(crate) fn connect(
 /// A granted `CONNECT` is no call and has no event; a refused one is told like a call.
 fn refuse_connect(gate: &Gate, agent: &Agent, refusal: &Refusal, parts: &Parts) -> Response<Body> {
     let snapshot = gate.snapshot.load();
-    let Ok(mut record) = Record::open(&gate.log, Some(&agent.caller), &snapshot.version) else {
+    let Ok(mut record) = Record::open(&gate.log, &agent.source, &snapshot.version) else {
         return refuse::unrecorded();
     };
     if let Some(standing) = snapshot.standings.get(&agent.caller.id) {

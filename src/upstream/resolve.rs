@@ -18,6 +18,7 @@ use hickory_resolver::{
     net::runtime::TokioRuntimeProvider,
 };
 use lru::LruCache;
+use tokio::{net::lookup_host, time::timeout};
 
 use crate::{
     limit::Admission,
@@ -147,26 +148,25 @@ impl Resolver {
     }
 
     async fn look_up(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
-        if let Some(known) = self
+        let known = self
             .known()
             .get(host)
             .filter(|known| Instant::now() < known.until)
-        {
-            return Ok(known.addresses.clone());
+            .cloned();
+        match known {
+            Some(known) => Ok(known.addresses),
+            // Boxed, since it is rare and its future is large: every call would carry it otherwise.
+            None => Box::pin(self.look_up_anew(host)).await,
         }
-        let asked = tokio::time::timeout(RESOLVE_TIMEOUT, self.ask(host)).await;
-        let (mut addresses, lifetime) = asked.map_err(|_| {
-            Refusal::because(
-                Reason::UpstreamUnresolved,
-                "the name server did not answer in time",
-            )
-        })??;
+    }
+
+    async fn look_up_anew(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
+        let asked = timeout(RESOLVE_TIMEOUT, self.ask(host)).await;
+        let (mut addresses, lifetime) =
+            asked.map_err(|_| unresolved("the name server did not answer in time"))??;
         addresses.truncate(ADDRESSES_MAX);
         if addresses.is_empty() {
-            return Err(Refusal::because(
-                Reason::UpstreamUnresolved,
-                "the name has no address",
-            ));
+            return Err(unresolved("the name has no address"));
         }
         let addresses: Arc<[IpAddr]> = addresses.into();
         let until = Instant::now() + lifetime.min(LIFETIME_MAX);
@@ -180,22 +180,20 @@ impl Resolver {
         Ok(addresses)
     }
 
+    /// The causes are our own words: what a resolver says may repeat names and servers.
     async fn ask(&self, host: &Host) -> Result<(Vec<IpAddr>, Duration), Refusal> {
-        let unresolved =
-            |_| Refusal::because(Reason::UpstreamUnresolved, "the name could not be resolved");
         match &self.source {
             Source::System => {
-                let found = tokio::net::lookup_host((host.as_str(), 0))
-                    .await
-                    .map_err(|error| unresolved(error.to_string()))?;
+                let found = lookup_host((host.as_str(), 0)).await;
+                let found =
+                    found.map_err(|_| unresolved("the system has no address for the name"))?;
                 Ok((found.map(|address| address.ip()).collect(), SYSTEM_LIFETIME))
             }
             Source::Servers(resolver) => {
                 // The trailing dot keeps search domains out of it.
-                let found = resolver
-                    .lookup_ip(format!("{host}."))
-                    .await
-                    .map_err(|error| unresolved(error.to_string()))?;
+                let found = resolver.lookup_ip(format!("{host}.")).await;
+                let found = found
+                    .map_err(|_| unresolved("the name servers have no address for the name"))?;
                 let lifetime = found
                     .valid_until()
                     .saturating_duration_since(Instant::now());
@@ -207,6 +205,10 @@ impl Resolver {
     fn known(&self) -> std::sync::MutexGuard<'_, LruCache<Host, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unresolved(cause: &'static str) -> Refusal {
+    Refusal::because(Reason::UpstreamUnresolved, cause)
 }
 
 fn is_interface(ip: IpAddr) -> bool {

@@ -25,31 +25,31 @@ fn a_credential_is_bound_from_both_sides() {
     roles: [triage, nobody]
       credentials.yaml:7:19: no role is called "nobody"; a role is a file roles/nobody.yaml
     hosts: []
-      roles/triage.yaml:21:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to: 
-      roles/triage.yaml:32:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to: 
+      roles/triage.yaml:21:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to nowhere
+      roles/triage.yaml:32:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to nowhere
     hosts: [github.com, api.github.com:8443]
-      roles/triage.yaml:21:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to: github.com, api.github.com:8443
-      roles/triage.yaml:32:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to: github.com, api.github.com:8443
+      roles/triage.yaml:21:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to github.com, api.github.com:8443
+      roles/triage.yaml:32:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to github.com, api.github.com:8443
     hosts: ['*.github.com']
       nothing
     hosts: ['*.com']
       credentials.yaml:9:11: "*.com" is wider than one party's names; write the hosts, or a wildcard under a registered name like *.example.com
     github-other:
 
-      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
-      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
+      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
+      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
       warning: credentials.yaml:5:1: no rule names the credential "github-other"; take it away if nobody needs it
     none:
 
       credentials.yaml:5:1: a credential cannot be called "none"; choose a name: rules write none for no credential
-      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
-      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
+      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
+      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
       warning: credentials.yaml:5:1: no rule names the credential "none"; take it away if nobody needs it
     GitHub:
 
       credentials.yaml:5:1: "GitHub" is no name; a name has up to 64 of a-z, 0-9 and inner hyphens
-      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
-      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without a credential
+      roles/triage.yaml:26:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
+      roles/triage.yaml:35:17: no credential is called "github-triage"; name one of the catalogue, or write none for a call without one
       warning: credentials.yaml:5:1: no rule names the credential "GitHub"; take it away if nobody needs it
     "#);
 }
@@ -76,7 +76,7 @@ fn a_rule_names_a_credential_or_none() {
       roles/triage.yaml:35:17: the value is missing; write one, or take the key away if it is optional
     paths: ["/repos/acme/*/issues/*/labels"]
         credential: other
-      roles/triage.yaml:35:17: no credential is called "other"; name one of the catalogue, or write none for a call without a credential
+      roles/triage.yaml:35:17: no credential is called "other"; name one of the catalogue, or write none for a call without one
     paths: ["/repos/acme/*/issues/*/labels"]
         credential: [none]
       roles/triage.yaml:35:17: a list stands here; text is needed
@@ -91,8 +91,8 @@ fn a_rule_names_a_credential_or_none() {
     insta::assert_snapshot!(said_of_each("roles/triage.yaml", &[wider]), @r#"
     hosts: [api.github.com, uploads.github.com, '*.github.com']
         methods: [POST]
-      roles/triage.yaml:32:29: the credential "github-triage" may not go to uploads.github.com; the catalogue lets it go to: api.github.com
-      roles/triage.yaml:32:49: the credential "github-triage" may not go to *.github.com; the catalogue lets it go to: api.github.com
+      roles/triage.yaml:32:29: the credential "github-triage" may not go to uploads.github.com; the catalogue lets it go to api.github.com
+      roles/triage.yaml:32:49: the credential "github-triage" may not go to *.github.com; the catalogue lets it go to api.github.com
     "#);
 }
 

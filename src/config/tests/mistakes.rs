@@ -20,7 +20,7 @@ fn reports_twelve_mistakes_in_three_files_at_once() {
     tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:1:1: the key "sponsor" is missing; it is mandatory
     tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:4:14: the trust domain "example.com" is not configured; tollgate.yaml names example.org
     tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:9:5: unknown key "host"; did you mean "hosts"?
-    tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:10:13: the credential "github-triage" may not go to uploads.github.com; the catalogue lets it go to: api.github.com
+    tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:10:13: the credential "github-triage" may not go to uploads.github.com; the catalogue lets it go to api.github.com
     tests/fixtures/twelve-mistakes-in-three-files/roles/triage.yaml:11:20: POST is no method of the verb read; read is GET, HEAD, OPTIONS; a POST that changes nothing needs safe_post: true
     tests/fixtures/twelve-mistakes-in-three-files/tollgate.yaml:1:9: "localhost:8443" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     tests/fixtures/twelve-mistakes-in-three-files/tollgate.yaml:5:15: the key "key" is missing; it is mandatory

@@ -8,7 +8,10 @@ use std::{
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::{credential::LeaseInfo, secret::Secret};
+use crate::{
+    credential::{LeaseInfo, vault::VaultError},
+    secret::Secret,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_secs(5);
@@ -27,6 +30,8 @@ enum Answer {
     Value(&'static str),
     Leased(&'static str, Duration),
     Down,
+    Busy(Duration),
+    Gone,
 }
 
 impl Script {
@@ -86,6 +91,10 @@ impl Answer {
                 ..fetched(value)
             }),
             Answer::Down => Err(SourceError::TimedOut),
+            Answer::Busy(wait) => Err(SourceError::Vault(VaultError::RateLimited {
+                retry_after: Some(wait),
+            })),
+            Answer::Gone => Err(SourceError::Vault(VaultError::Deleted)),
         }
     }
 }
@@ -221,6 +230,20 @@ async fn a_source_that_is_down_is_not_hammered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_is_down_is_not_hammered_by_fetches_ahead() {
+    let script = Script::of([Answer::Value("a"), Answer::Down]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(HOUR / 2).await;
+    for _ in 0..600 {
+        entry.lease(SOON).await.unwrap();
+        settle().await;
+        advance(Duration::from_secs(1)).await;
+    }
+    assert!((23..=33).contains(&script.asked()), "{}", script.asked());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_comes_back_is_noticed_when_the_rest_is_over() {
     let script = Script::of([Answer::Down]);
     let entry = script.entry();
@@ -229,6 +252,42 @@ async fn a_source_that_comes_back_is_noticed_when_the_rest_is_over() {
     assert!(entry.lease(SOON).await.is_err());
     advance(refused.retry_after).await;
     assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_asks_for_a_rest_gets_it() {
+    let minutes = Duration::from_secs(120);
+    let script = Script::of([Answer::Busy(minutes), Answer::Value("a")]);
+    let entry = script.entry();
+    let refused = entry.lease(SOON).await.unwrap_err();
+    assert_eq!(refused.retry_after, minutes);
+    advance(minutes - Duration::from_secs(1)).await;
+    assert!(entry.lease(SOON).await.is_err());
+    assert_eq!(script.asked(), 1);
+    advance(Duration::from_secs(1)).await;
+    assert!(entry.lease(SOON).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_withdrawn_is_not_used_up() {
+    let script = Script::of([Answer::Value("a"), Answer::Gone]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(HOUR / 2).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    assert!(entry.lease(SOON).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_comes_back_after_it_was_withdrawn_is_a_new_one() {
+    let script = Script::of([Answer::Value("a"), Answer::Gone, Answer::Value("a")]);
+    let entry = script.entry();
+    assert_eq!(entry.lease(SOON).await.unwrap().generation(), 1);
+    advance(HOUR).await;
+    let refused = entry.lease(SOON).await.unwrap_err();
+    advance(refused.retry_after).await;
+    assert_eq!(entry.lease(SOON).await.unwrap().generation(), 2);
 }
 
 #[tokio::test(start_paused = true)]

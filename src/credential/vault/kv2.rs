@@ -13,6 +13,9 @@ use crate::secret::Secret;
 
 use std::time::Duration;
 
+/// A longer name of an answer is not kept; Vault's have 36 bytes.
+const ID_BYTES_MAX: usize = 64;
+
 /// The question for the latest version.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ fn value(envelope: Envelope<Kv>, field: &str) -> Result<Fetched, VaultError> {
             value: Secret::from_outside(text.0).map_err(VaultError::Unfit)?,
             version: metadata.and_then(|metadata| metadata.version),
             lease,
-            request_id: envelope.request_id,
+            request_id: envelope.request_id.filter(|id| id.len() <= ID_BYTES_MAX),
         }),
         Some(Field::Other) | None => Err(VaultError::NoField),
     }

@@ -3,7 +3,7 @@
 /// Whether `text` is segments of letters, digits, `.`, `_` and `-`, joined by `/`, none of them a dot segment.
 ///
 /// Anything else would be encoded, dropped or read in two ways on its way through the libraries and the server.
-pub(super) fn plain(text: &str) -> bool {
+pub(crate) fn plain(text: &str) -> bool {
     text.split('/').all(segment)
 }
 

@@ -4,9 +4,11 @@
 //! A login is a question that costs the server work and can lock an account, so it is asked once, never repeated
 //! at once, and failures are spaced out. What is read with the token is not known here.
 
+mod keeper;
+
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,10 +16,10 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use serde::de::IgnoredAny;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use vaultrs::api::{
     auth::approle::requests::LoginWithApproleRequest,
-    token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest, RevokeTokenSelfRequest},
+    token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest},
 };
 use zeroize::Zeroize;
 
@@ -30,7 +32,7 @@ use super::{
     AppRole,
     envelope::Answer,
     error::VaultError,
-    token::{Step, Token, Upkeep},
+    token::Token,
     wire::Wire,
 };
 
@@ -39,9 +41,6 @@ const BAD_LOGIN_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// The longest wait between two logins while the server is away: how late its return may be noticed.
 const AWAY_WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// Between two tries to replace a token, where nothing else says how long.
-const REPLACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Giving the token back at the end takes no longer.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,22 +102,18 @@ impl Session {
     ///
     /// [`VaultError::Denied`] when the token lives, so that it is the policy that says no.
     pub(super) async fn doubt(&self, token: &Arc<Token>, refusal: &Answer) -> Login {
-        match self.0.usable() {
-            // Another call found out already.
-            Some(current) if !Arc::ptr_eq(&current, token) => return Ok(current),
-            Some(_) | None => {}
-        }
-        if !names_the_token(refusal) && self.lives(token).await? {
+        if names_the_token(refusal) {
+            self.0.bury(token);
+        } else if self.lives(token).await? {
             self.accepted(token);
             return Err(VaultError::Denied);
         }
-        self.0.bury(token);
         self.token().await
     }
 
     /// Gives the token back, which ends its leases too. The session gives none after this. Takes at most 5 s.
     pub(super) async fn close(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.0.closed.store(true, Ordering::SeqCst);
         let Some(token) = self.0.token.swap(None) else {
             return;
         };
@@ -170,7 +165,7 @@ impl Shared {
 
     /// The reason why no login is tried now.
     fn resting(&self) -> Option<Login> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.load(Ordering::SeqCst) {
             return Some(Err(VaultError::Closed));
         }
         let rest = self.rest();
@@ -216,11 +211,12 @@ impl Shared {
     fn begin(self: &Arc<Self>, token: Token) -> Login {
         let token = Arc::new(token);
         self.token.store(Some(Arc::clone(&token)));
-        if self.closed.load(Ordering::Acquire) {
+        // Looked at after the token is there, so that either this or `close` sees the other.
+        if self.closed.load(Ordering::SeqCst) {
             self.token.store(None);
             return Err(VaultError::Closed);
         }
-        tokio::spawn(keep(Arc::downgrade(self), Arc::clone(&token)));
+        tokio::spawn(keeper::keep(Arc::downgrade(self), Arc::clone(&token)));
         tracing::info!(
             ttl_s = token.remaining(Instant::now()).as_secs(),
             renewable = token.renewable(),
@@ -261,90 +257,21 @@ impl Shared {
         }
     }
 
+    /// Whether the server still knows the token; one that it does not know is buried.
     async fn look_up(&self, token: &Token) -> Result<bool, VaultError> {
         let request = LookupTokenSelfRequest {};
         let answer = self.wire.ask_twice(&request, token.header()).await?;
         match answer.status {
             200 => Ok(true),
-            403 => Ok(false),
+            403 => {
+                self.bury(token);
+                Ok(false)
+            }
             0..=199 | 201..=402 | 404.. => Err(answer.fault()),
         }
     }
 
-    /// Asks the server for more time; what it grants counts, not what was asked for.
-    async fn renew(&self, token: &Token) -> Result<(), VaultError> {
-        let asked = Instant::now();
-        let request = RenewTokenSelfRequest { increment: None };
-        let answer = self.wire.ask(&request, Some(token.header())).await?;
-        match answer.status {
-            200 => token.extend(answer.envelope::<IgnoredAny>()?.auth, asked),
-            0..=199 | 201.. => Err(answer.fault()),
-        }
-    }
-
-    /// Whether `token` is still the one in use.
-    fn uses(&self, token: &Arc<Token>) -> bool {
-        let current = self.token.load();
-        !token.dead()
-            && current
-                .as_ref()
-                .is_some_and(|current| Arc::ptr_eq(current, token))
-    }
-
     fn rest(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Looks after one token until another takes its place, the server forgets it or it ends. The token that is
-/// replaced is left to lapse, because its leases end with it.
-async fn keep(session: Weak<Shared>, token: Arc<Token>) {
-    let mut upkeep = Upkeep::new();
-    let mut step = upkeep.granted(token.remaining(Instant::now()), token.renewable());
-    loop {
-        let (Step::Renew(pause) | Step::Replace(pause)) = step;
-        sleep(pause).await;
-        let Some(session) = session.upgrade().filter(|session| session.uses(&token)) else {
-            return;
-        };
-        step = match step {
-            Step::Renew(_) => session.renewed(&token, &mut upkeep).await,
-            Step::Replace(_) => match session.replaced(&token).await {
-                Some(again) => again,
-                None => return,
-            },
-        };
-    }
-}
-
-impl Shared {
-    async fn renewed(&self, token: &Token, upkeep: &mut Upkeep) -> Step {
-        let outcome = self.renew(token).await;
-        let remaining = token.remaining(Instant::now());
-        match outcome {
-            Ok(()) => {
-                self.accepted(token);
-                upkeep.granted(remaining, true)
-            }
-            Err(VaultError::Denied | VaultError::Rejected(_) | VaultError::TokenUnfit(_)) => {
-                Step::Replace(Duration::ZERO)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "vault token not renewed");
-                upkeep.failed(remaining)
-            }
-        }
-    }
-
-    /// Logs in beside `token`. When that fails: the next try, as long as the token is good for waiting.
-    async fn replaced(self: &Arc<Self>, token: &Token) -> Option<Step> {
-        match wait_for(self.board(Shared::resting)).await {
-            Ok(_) | Err(VaultError::Closed) => None,
-            Err(_) => {
-                let now = Instant::now();
-                let pause = self.rest().backoff.remaining(now).unwrap_or(REPLACE_PAUSE);
-                (pause < token.remaining(now)).then_some(Step::Replace(pause))
-            }
-        }
     }
 }

@@ -2,6 +2,9 @@
 
 mod double;
 mod faults;
+mod openbao;
+#[path = "../../../tests/openbao/server.rs"]
+mod server;
 mod tokens;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};

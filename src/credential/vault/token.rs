@@ -1,4 +1,4 @@
-//! The gate's own token: which ones are acceptable, how long one is good, and when to see to the next.
+//! The gate's own token: which ones are acceptable, and how long one is good.
 //!
 //! Not here: how a token is got, renewed or given back (that is `session`).
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{
-    super::{backoff::between, flight::Flight},
+    super::flight::Flight,
     envelope::{Auth, Text},
     error::VaultError,
 };
@@ -67,6 +67,11 @@ impl Token {
     /// The header value that shows the token; marked sensitive.
     pub(super) fn header(&self) -> &HeaderValue {
         &self.header
+    }
+
+    /// Whether it can be renewed at all.
+    pub(super) fn renewable(&self) -> bool {
+        self.renewable
     }
 
     /// Whether a call may begin with it now.
@@ -153,75 +158,6 @@ fn header(token: Option<Text>) -> Result<HeaderValue, VaultError> {
     Ok(header)
 }
 
-/// When to renew a token, and when to get another instead.
-///
-/// The rule is the one of Vault's own client library: each gets a grace of 10 to 20 % of its time, drawn anew only
-/// when a renewal gave more than there was; renewed at two thirds of what remains plus a third of the grace; and
-/// replaced once another renewal would come too late.
-#[derive(Debug)]
-pub(super) struct Upkeep {
-    grace: Duration,
-    longest: Duration,
-    failures: u32,
-}
-
-/// What to do next for a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Renew it after this time.
-    Renew(Duration),
-    /// Log in again after this time.
-    Replace(Duration),
-}
-
-impl Upkeep {
-    /// For a token that was not looked after before.
-    pub(super) fn new() -> Upkeep {
-        Upkeep {
-            grace: Duration::ZERO,
-            longest: Duration::ZERO,
-            failures: 0,
-        }
-    }
-
-    /// What to do for a token that has `remaining` left after a login or a renewal that went well.
-    pub(super) fn granted(&mut self, remaining: Duration, renewable: bool) -> Step {
-        self.failures = 0;
-        if !renewable {
-            return Step::Replace(remaining.mul_f64(between(0.75, 0.8)));
-        }
-        if remaining > self.longest {
-            self.longest = remaining;
-            self.grace = remaining.mul_f64(between(0.1, 0.2));
-        }
-        let pause = remaining.mul_f64(2.0 / 3.0) + self.grace.mul_f64(1.0 / 3.0);
-        if remaining.saturating_sub(pause) <= self.grace {
-            return Step::Replace(Duration::ZERO);
-        }
-        Step::Renew(pause)
-    }
-
-    /// What to do for a token that has `remaining` left after a renewal that failed: again after 10 s, doubled up to
-    /// 5 min, give or take a half, as long as that is before the grace.
-    pub(super) fn failed(&mut self, remaining: Duration) -> Step {
-        let doubled = 10u64.saturating_mul(1 << self.failures.min(5));
-        self.failures = self.failures.saturating_add(1);
-        let pause = Duration::from_secs(doubled.min(300)).mul_f64(between(0.5, 1.5));
-        let left = remaining.saturating_sub(self.grace);
-        match pause < left {
-            true => Step::Renew(pause),
-            false => Step::Replace(left),
-        }
-    }
-}
-
-impl Token {
-    /// Whether it can be renewed at all.
-    pub(super) fn renewable(&self) -> bool {
-        self.renewable
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,55 +230,5 @@ mod tests {
         assert!(token.extend(auth(r#"{"lease_duration":0}"#), now).is_err());
         assert!(token.extend(None, now).is_err());
         assert_eq!(token.remaining(now), before);
-    }
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn a_token_of_an_hour_is_renewed_between_42_and_44_minutes() {
-        for _ in 0..100 {
-            let Step::Renew(pause) = Upkeep::new().granted(HOUR, true) else {
-                panic!("an hour is long enough to be renewed");
-            };
-            assert!(
-                (2520.0..=2640.0).contains(&pause.as_secs_f64()),
-                "{pause:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_token_that_came_to_its_longest_time_is_replaced() {
-        let mut upkeep = Upkeep::new();
-        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
-        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
-        let step = upkeep.granted(HOUR / 3, true);
-        assert_eq!(step, Step::Replace(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_token_that_cannot_be_renewed_is_replaced_before_its_end() {
-        let Step::Replace(pause) = Upkeep::new().granted(HOUR, false) else {
-            panic!("it cannot be renewed");
-        };
-        assert!((0.75..=0.8).contains(&(pause.as_secs_f64() / 3600.0)));
-    }
-
-    #[test]
-    fn failed_renewals_are_spaced_out_and_end_in_a_login_before_the_end() {
-        let mut upkeep = Upkeep::new();
-        upkeep.granted(HOUR, true);
-        let (mut left, mut tries) = (HOUR / 3, 0);
-        let last = loop {
-            match upkeep.failed(left) {
-                Step::Renew(pause) => {
-                    assert!(pause >= Duration::from_secs(5), "{pause:?}");
-                    (left, tries) = (left - pause, tries + 1);
-                }
-                Step::Replace(pause) => break left - pause,
-            }
-        };
-        assert!((360.0..=720.0).contains(&last.as_secs_f64()), "{last:?}");
-        assert!(tries <= 12, "{tries}");
     }
 }

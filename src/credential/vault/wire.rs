@@ -231,13 +231,17 @@ fn fault(error: &reqwest::Error) -> VaultError {
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(this) = cause {
-        let inner = this
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        if let Some(tls) = this.downcast_ref() {
             return tls_fault(tls);
         }
-        cause = this.source();
+        // An I/O error does not count what it wraps among its sources.
+        cause = match this
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => this.source(),
+        };
     }
     VaultError::Unreachable
 }

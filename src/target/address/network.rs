@@ -185,7 +185,7 @@ mod tests {
             ("169.254.169.254/32", Metadata),
             ("100.64.0.0/10", Metadata),
             ("fd00:ec2::/32", Metadata),
-            ("::ffff:0:0/96", EmbeddedIpv4),
+            ("::ffff:0.0.0.0/96", EmbeddedIpv4),
             ("::/32", EmbeddedIpv4),
             ("64:ff9b::/96", EmbeddedIpv4),
             ("2002:a00::/32", EmbeddedIpv4),

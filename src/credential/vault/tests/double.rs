@@ -58,8 +58,11 @@ pub(super) struct Double {
     state: Arc<State>,
 }
 
+/// The faults: what is answered instead of what an honest server would.
+type Script = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
+
 struct State {
-    script: Box<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>,
+    script: Box<Script>,
     ttl: u64,
     renewable: bool,
     live: Mutex<HashSet<String>>,

@@ -243,24 +243,36 @@ async fn a_denied_path_is_left_alone_for_half_a_minute() {
 
 #[tokio::test]
 async fn nothing_that_is_printed_or_logged_holds_a_secret() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.subscriber());
+    // In rounds, because a place in the code that speaks first while a listener is just added may stay mute until the
+    // next one is added (a race in tracing's registry, and other tests run beside this one).
+    for _ in 0..10 {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.subscriber());
+        let said = everything_that_may_be_said().await + &log.text();
+        for secret in ["s3cret", "secret-id-1", "s.1", "s.2"] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+        if said.contains("logged in to vault") && said.contains("hyper") {
+            return;
+        }
+    }
+    panic!("the log stayed mute");
+}
+
+/// A read, an answer that cannot be read, a lost token and the end; returns what the types print.
+async fn everything_that_may_be_said() -> String {
     let broken = |seen: &Seen| {
         let body = r#"{"data":{"data":{"token":"s3cret"}"#;
         (seen.path == "/v1/secret/data/b").then(|| Reply::Answer(200, "", body.into()))
     };
     let double = Double::scripted(broken).await;
     let (vault, _dir) = double.client();
-    read(&vault).await.unwrap();
+    let fetched = vault.read_kv2("secret", "a", "token").await.unwrap();
     let malformed = vault.read_kv2("secret", "b", "token").await.unwrap_err();
     double.revoke_all();
     read(&vault).await.unwrap();
     vault.close().await;
-    let printed = format!("{vault:?} {malformed:?} {malformed} {}", log.text());
-    for secret in ["s3cret", "secret-id-1", "s.1", "s.2"] {
-        assert!(!printed.contains(secret), "{secret} in {printed}");
-    }
-    assert!(printed.contains("logged in to vault"), "{printed}");
+    format!("{vault:?} {fetched:?} {malformed:?} {malformed} ")
 }
 
 /// Everything that is logged, by whatever part, at the finest level.

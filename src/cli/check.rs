@@ -1,0 +1,162 @@
+//! `tollgate check`: what is wrong in the settings, all of it, without starting anything.
+//!
+//! One line a mistake on stdout, `file:line:column: what is wrong; what would be right`, as editors and reviews
+//! take it; warnings follow, with `warning:` before them. It reads the settings as `serve` does and opens none
+//! of the files that they name: that one is missing is a warning, since it may be there only where the gate runs.
+#![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use time::{Date, OffsetDateTime};
+
+use super::Failure;
+use crate::config::{self, Mistake, Mistakes, NamedFile, Settings};
+
+/// What `check` is told.
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The main settings file; the others are found from it.
+    #[arg(long, value_name = "FILE", default_value = "config/tollgate.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+/// Prints every mistake and every warning, and how many there are.
+///
+/// # Errors
+/// [`Failure::Usage`] if there is a mistake; warnings alone are none.
+pub(crate) fn run(check: &Check) -> Result<(), Failure> {
+    let found = Found::in_settings(&check.config, OffsetDateTime::now_utc().date());
+    let printed = found.print(&mut io::stdout().lock());
+    printed.map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
+    if found.mistakes.is_empty() {
+        eprintln!("tollgate: {}", found.counts());
+        return Ok(());
+    }
+    Err(Failure::Usage(found.counts()))
+}
+
+/// What was found in the settings.
+struct Found {
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+impl Found {
+    fn in_settings(path: &Path, today: Date) -> Found {
+        let (mistakes, warnings) = match config::load(path, today) {
+            Ok(settings) => (Vec::new(), with_missing_files(settings)),
+            Err(Mistakes { mistakes, warnings }) => (mistakes, warnings),
+        };
+        Found { mistakes, warnings }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        for mistake in &self.mistakes {
+            writeln!(out, "{mistake}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> String {
+        let count = |number: usize, one: &str| match number {
+            0 => format!("no {one}s"),
+            1 => format!("1 {one}"),
+            _ => format!("{number} {one}s"),
+        };
+        let mistakes = count(self.mistakes.len(), "mistake");
+        format!("{mistakes}, {}", count(self.warnings.len(), "warning"))
+    }
+}
+
+/// The warnings of `settings`, and one for every file that they name and that is not there, by place.
+fn with_missing_files(settings: Settings) -> Vec<Mistake> {
+    let missing = settings
+        .files
+        .into_iter()
+        .filter(|file| !file.path.exists());
+    let missing = missing.map(|NamedFile { place, .. }| Mistake {
+        place,
+        what: "there is no such file".to_owned(),
+        instead: "the gate needs it when it starts".to_owned(),
+    });
+    let mut warnings: Vec<Mistake> = settings.warnings.into_iter().chain(missing).collect();
+    warnings.sort();
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    fn printed(path: &str) -> String {
+        let found = Found::in_settings(Path::new(path), date!(2026 - 11 - 22));
+        let mut out = Vec::new();
+        found.print(&mut out).unwrap();
+        format!("{}{}", String::from_utf8(out).unwrap(), found.counts())
+    }
+
+    fn run_on(path: &str) -> Result<(), Failure> {
+        run(&Check {
+            config: PathBuf::from(path),
+        })
+    }
+
+    #[test]
+    fn the_shipped_settings_have_no_mistake() {
+        assert_eq!(run_on("config/tollgate.yaml"), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = "\
+listen: 127.0.0.1:0
+certificate: {chain: gate.crt, key: gate.key}
+trust_domains: {example.org: {bundle: gate.crt}}
+interception: {ca: gate.crt, key: gate.key}
+";
+        std::fs::create_dir(directory.path().join("roles")).unwrap();
+        for (file, text) in [
+            ("tollgate.yaml", settings),
+            ("credentials.yaml", ""),
+            ("gate.crt", ""),
+        ] {
+            std::fs::write(directory.path().join(file), text).unwrap();
+        }
+        let path = directory.path().join("tollgate.yaml");
+        let printed = printed(path.to_str().unwrap());
+        let printed = printed.replace(&format!("{}/", directory.path().display()), "");
+        insta::assert_snapshot!(printed, @r#"
+        warning: tollgate.yaml:2:37: there is no such file; the gate needs it when it starts
+        warning: tollgate.yaml:4:35: there is no such file; the gate needs it when it starts
+        no mistakes, 2 warnings
+        "#);
+    }
+
+    #[test]
+    fn every_mistake_is_a_line_and_the_answer_is_wrong_settings() {
+        let path = "tests/fixtures/twelve-mistakes-in-three-files/tollgate.yaml";
+        let printed = printed(path);
+        assert_eq!(printed.lines().count(), 13, "{printed}");
+        assert!(printed.ends_with("\n12 mistakes, no warnings"), "{printed}");
+        let failure = Failure::Usage("12 mistakes, no warnings".into());
+        assert_eq!(run_on(path), Err(failure));
+    }
+
+    #[test]
+    fn settings_that_are_not_there_are_one_mistake() {
+        insta::assert_snapshot!(printed("config/nowhere.yaml"), @r#"
+        config/nowhere.yaml:1:1: cannot read this file: No such file or directory (os error 2); it must be there and readable
+        1 mistake, no warnings
+        "#);
+    }
+}

@@ -1,0 +1,244 @@
+//! What crosses the gate with a call and its answer, and what never does.
+
+use tollgate::refusal::Reason;
+
+use crate::world::{
+    World,
+    script::{Answer, Meter},
+};
+
+async fn world() -> World {
+    World::new()
+        .role(
+            "agent",
+            "GET,HEAD api.a.test/v1/**; POST api.a.test/v1/items",
+        )
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn sends_no_credential_of_the_agent_on_and_no_header_of_its_leg() {
+    let world = world().await;
+    let carriers = [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "X-Api-Key",
+        "Api-Key",
+        "X-Goog-Api-Key",
+        "X-Auth-Token",
+        "Private-Token",
+        "Job-Token",
+        "X-Amz-Security-Token",
+        "X-Shopify-Access-Token",
+        "DD-API-KEY",
+        "Ocp-Apim-Subscription-Key",
+        "X-Vault-Token",
+        "DPoP",
+        "X_Api_Key",
+        "Authorization_",
+    ];
+    let of_this_leg = [
+        "Proxy-Connection: keep-alive",
+        "Keep-Alive: timeout=1",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMA",
+        "X-Named: y",
+        "Connection: X-Named, Authorization, keep-alive",
+        "X-Forwarded-For: 127.0.0.1",
+        "Forwarded: for=127.0.0.1",
+        "X-Real-IP: 127.0.0.1",
+        "X-Forwarded-Client-Cert: URI=spiffe://td.test/admin",
+        "X-Original-URL: /v1/admin",
+        "X-Rewrite-URL: /v1/admin",
+        "X-HTTP-Method-Override: DELETE",
+        "Transfer_Encoding: chunked",
+        "Content_Length: 3",
+    ];
+    let mut headers = String::from("X-Kept: kept\r\nTE: trailers, gzip\r\n");
+    for carrier in carriers {
+        headers += &format!("{carrier}: agents-own-4711\r\n");
+    }
+    for line in of_this_leg {
+        headers += &format!("{line}\r\n");
+    }
+    let mut tunnel = world.agent("agent").tunnel("api.a.test").await;
+    let answer = tunnel
+        .call_with("GET /v1/x", "api.a.test", &headers, "")
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let seen = world.upstream("api.a.test").only_request();
+    let bearer = format!("Bearer {}", world.secret("api-a"));
+    assert_eq!(seen.head.values("authorization"), [bearer]);
+    assert_eq!(seen.head.value("x-kept"), Some("kept"));
+    for carrier in carriers.iter().filter(|name| **name != "Authorization") {
+        assert_eq!(seen.head.values(carrier), Vec::<&str>::new(), "{carrier}");
+    }
+    for line in of_this_leg {
+        let (name, _) = line.split_once(':').unwrap();
+        assert_eq!(seen.head.values(name), Vec::<&str>::new(), "{name}");
+    }
+    let received = world.upstream("api.a.test").connections()[0]
+        .received
+        .bytes();
+    assert!(!String::from_utf8_lossy(&received).contains("agents-own-4711"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn regenerates_the_framing_of_a_request_body() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    world
+        .upstream("api.a.test")
+        .answers("/v1/items", Answer::BodyLength);
+    let answer = agent
+        .call_with("POST http://api.a.test/v1/items", "", "twelve bytes")
+        .await;
+    assert_eq!(answer.text(), "12");
+    let mut wire = agent.wire().await;
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    wire.send(agent.absolute("POST http://api.a.test/v1/items", chunked, ""))
+        .await;
+    wire.send("5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n").await;
+    assert_eq!(wire.answer().await.text(), "6");
+    for seen in world.upstream("api.a.test").requests() {
+        assert_eq!(
+            seen.head.values("content-length").len() + seen.head.values("transfer-encoding").len(),
+            1
+        );
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn answers_100_continue_and_sends_no_expectation_twice() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let headers = "Expect: 100-continue\r\nContent-Length: 5\r\n";
+    wire.send(agent.absolute("POST http://api.a.test/v1/items", headers, ""))
+        .await;
+    let line = wire.bytes("HTTP/1.1 100 Continue\r\n\r\n".len()).await;
+    assert_eq!(
+        String::from_utf8(line).unwrap(),
+        "HTTP/1.1 100 Continue\r\n\r\n"
+    );
+    wire.send("hello").await;
+    assert_eq!(wire.answer().await.status, 200);
+    let seen = world.upstream("api.a.test").only_request();
+    assert_eq!(seen.body.bytes, b"hello");
+    assert_eq!(seen.head.value("expect"), None);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn takes_no_trailer_of_the_agent_for_a_header() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let headers = "TE: trailers\r\nTrailer: Authorization\r\nTransfer-Encoding: chunked\r\n";
+    wire.send(agent.absolute("POST http://api.a.test/v1/items", headers, ""))
+        .await;
+    wire.send("1\r\nx\r\n0\r\nAuthorization: Bearer agents-own-4711\r\nHost: evil.test\r\n\r\n")
+        .await;
+    wire.answer().await;
+    for connection in world.upstream("api.a.test").connections() {
+        let received = connection.received.bytes();
+        let received = String::from_utf8_lossy(&received);
+        assert!(
+            !received.contains("agents-own-4711") && !received.contains("evil.test"),
+            "{received}"
+        );
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn relays_the_trailers_of_an_answer() {
+    let world = world().await;
+    world
+        .upstream("api.a.test")
+        .answers("/v1/x", Answer::Stream(1000, Meter::default()));
+    let mut tunnel = world.agent("agent").tunnel("api.a.test").await;
+    let answer = tunnel
+        .call_with("GET /v1/x", "api.a.test", "TE: trailers\r\n", "")
+        .await;
+    assert_eq!((answer.body.total, answer.body.complete), (1000, true));
+    let trailers: Vec<_> = answer
+        .body
+        .trailers
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+        .collect();
+    assert_eq!(trailers, [("x-checksum".to_owned(), "all-of-it")]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn answers_head_and_304_without_a_body() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let not_modified = Answer::Bytes(b"HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\n\r\n".into());
+    world
+        .upstream("api.a.test")
+        .answers("/v1/cached", not_modified);
+    let length_of_get = Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".into());
+    world
+        .upstream("api.a.test")
+        .answers("/v1/head", length_of_get);
+    let mut wire = agent.wire().await;
+    for (call, status) in [
+        ("HEAD http://api.a.test/v1/head", 200),
+        ("GET http://api.a.test/v1/cached", 304),
+        ("GET http://api.a.test/v1/x", 200),
+    ] {
+        wire.send(agent.absolute(call, "", "")).await;
+        let answer = wire.answer_to(call.split(' ').next().unwrap()).await;
+        assert_eq!(answer.status, status, "{call}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn follows_no_redirect() {
+    let world = world().await;
+    let evil = world.at("evil.test");
+    let redirect = Answer::with("302 Found", &format!("Location: https://{evil}/\r\n"), "");
+    world.upstream("api.a.test").answers("/v1/x", redirect);
+    let answer = world
+        .agent("agent")
+        .call("GET http://api.a.test/v1/x")
+        .await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(
+        answer.header("location"),
+        Some(format!("https://{evil}/").as_str())
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn does_not_repeat_a_request_whose_upstream_hangs_up() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    world
+        .upstream("api.a.test")
+        .answers("/v1/items", Answer::Close);
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let answer = agent
+        .call_with("POST http://api.a.test/v1/items", "", "x")
+        .await;
+    world.refused(&answer, Reason::UpstreamUnreachable).await;
+    let posts = world.upstream("api.a.test").heads();
+    assert_eq!(
+        posts
+            .iter()
+            .filter(|start| start.starts_with("POST"))
+            .count(),
+        1,
+        "{posts:?}"
+    );
+    world.finish().await;
+}

@@ -1,0 +1,179 @@
+//! Where a request begins and ends has one reading, whatever the bytes around it and however they arrive.
+
+use tollgate::refusal::Reason;
+
+use crate::world::{World, agent::request};
+
+async fn world() -> World {
+    World::new()
+        .role(
+            "agent",
+            "GET,HEAD api.a.test/v1/**; POST api.a.test/v1/items",
+        )
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn judges_each_of_two_requests_in_one_piece() {
+    let world = world().await;
+    let mut tunnel = world.agent("agent").tunnel("api.a.test").await;
+    let host = world.at("api.a.test");
+    let allowed = request("GET", "/v1/x", &host, "", "");
+    let denied = request("POST", "/v1/admin", &host, "Content-Length: 0\r\n", "");
+    tunnel.send(format!("{allowed}{denied}")).await;
+    assert_eq!(tunnel.answer().await.status, 200);
+    world.refused(&tunnel.answer().await, Reason::NoRule).await;
+    assert_eq!(
+        world.upstream("api.a.test").only_request().target(),
+        "/v1/x"
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn does_not_execute_what_follows_a_refused_connect() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let hidden = agent.absolute("GET http://api.a.test/v1/x", "", "");
+    wire.send(format!(
+        "CONNECT denied.test:22 HTTP/1.1\r\nHost: denied.test:22\r\n\r\n{hidden}"
+    ))
+    .await;
+    let answer = wire.answer_to("CONNECT").await;
+    assert_eq!(answer.status, 403);
+    wire.rest().await;
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn takes_the_bytes_behind_an_accepted_connect_as_the_tunnels() {
+    let world = world().await;
+    let host = world.at("api.a.test");
+    let inside = request("GET", "/v1/x", &host, "", "");
+    let mut wire = world.agent("agent").wire().await;
+    wire.send(format!(
+        "CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n{inside}"
+    ))
+    .await;
+    assert_eq!(wire.answer_to("CONNECT").await.status, 200);
+    assert_eq!(wire.answer().await.status, 200);
+    let seen = world.upstream("api.a.test").only_request();
+    let bearer = format!("Bearer {}", world.secret("api-a"));
+    assert_eq!(seen.head.values("authorization"), [bearer]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn reads_a_request_that_comes_in_any_two_pieces() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let call = agent.absolute("POST http://api.a.test/v1/items", "", "12345");
+    for cut in 1..call.len() {
+        wire.send_cut(&call, &[cut]).await;
+        assert_eq!(wire.answer().await.status, 200, "cut at {cut}");
+    }
+    let every_byte: Vec<usize> = (1..call.len()).collect();
+    wire.send_cut(&call, &every_byte).await;
+    assert_eq!(wire.answer().await.status, 200);
+    for seen in world.upstream("api.a.test").requests() {
+        assert_eq!(seen.body.bytes, b"12345");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_framing_with_two_readings() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    for framing in [
+        "Content-Length: 0\r\nContent-Length: 31\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 99999999999999999999999\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "X: a\r\n Transfer-Encoding: chunked\r\n",
+    ] {
+        let mut tunnel = agent.tunnel("api.a.test").await;
+        let host = world.at("api.a.test");
+        let smuggled = request("GET", "/v1/admin", &host, "", "");
+        tunnel
+            .send(request("POST", "/v1/items", &host, framing, "") + &smuggled)
+            .await;
+        let answer = tunnel.answer().await;
+        assert_eq!(answer.status, 400, "{framing}: {answer:?}");
+        tunnel.rest().await;
+    }
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_heads_with_two_readings() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let host = world.at("api.a.test");
+    let evil = world.at("evil.test");
+    for head in [
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nHost: {evil}\r\n\r\n"),
+        "GET /v1/x HTTP/1.1\r\n\r\n".to_owned(),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nX: a\0b\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nNo Colon\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\n: no name\r\n\r\n"),
+        format!("GET  /v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x y HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET @{evil}/v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET .evil.test/v1/x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET * HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nConnection: Host\r\n\r\n"),
+        format!("GET /v1/x HTTP/1.1\r\nHost: {host}\r\nExpect: x, 100-continue\r\n\r\n"),
+    ] {
+        let mut tunnel = agent.tunnel("api.a.test").await;
+        tunnel.send(&head).await;
+        let answer = tunnel.answer().await;
+        assert!((400..430).contains(&answer.status), "{head}: {answer:?}");
+    }
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_before_it_asks_for_a_body() {
+    let world = world().await;
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    let headers = "Expect: 100-continue\r\nContent-Length: 5\r\n";
+    wire.send(agent.absolute("POST http://api.a.test/v1/admin", headers, ""))
+        .await;
+    world.refused(&wire.answer().await, Reason::NoRule).await;
+    assert!(wire.received().starts_with(b"HTTP/1.1 403"));
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn sends_one_request_where_both_framings_are_given() {
+    let world = world().await;
+    let host = world.at("api.a.test");
+    let both = "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n";
+    let mut tunnel = world.agent("agent").tunnel("api.a.test").await;
+    let body = "0\r\n\r\nG";
+    tunnel
+        .send(request("POST", "/v1/items", &host, both, "") + body)
+        .await;
+    tunnel.answer().await;
+    tunnel.rest().await;
+    let requests = world.upstream("api.a.test").requests();
+    assert!(requests.len() <= 1, "{requests:?}");
+    for seen in requests {
+        let framings =
+            seen.head.values("content-length").len() + seen.head.values("transfer-encoding").len();
+        assert_eq!((framings, seen.body.total), (1, 0));
+    }
+    world.finish().await;
+}

@@ -1,0 +1,30 @@
+//! What tollgate promises, shown from the outside: the real binary between real sockets.
+//!
+//! One module per promise. [`world`] builds everything around the gate (upstreams, DNS, Vault, agents) and, at
+//! the end of every test, checks what must hold after any of them: no credential where it does not belong, no
+//! upstream byte without a permit written before it, nothing left open.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that meets a surprise stops with it"
+)]
+
+mod answers;
+mod credentials;
+mod crossing;
+mod drain;
+mod egress;
+mod framing;
+mod identity;
+mod leaf;
+mod limits;
+mod log;
+mod openbao;
+mod path;
+mod refusals;
+mod scope;
+mod streaming;
+mod target;
+mod world;

@@ -1,0 +1,230 @@
+//! The certificates of a world: five authorities that know nothing of each other, and what they sign.
+
+use std::{net::IpAddr, path::Path, sync::Arc};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use time::{Duration, OffsetDateTime};
+
+/// The trust domain of every agent that a test does not say otherwise about.
+pub(crate) const TRUST_DOMAIN: &str = "td.test";
+
+/// A certificate authority.
+pub(crate) struct Authority {
+    pub(crate) certificate: rcgen::Certificate,
+    key: KeyPair,
+    params: CertificateParams,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Authority {
+        let mut params = named(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Authority {
+            certificate,
+            key,
+            params,
+        }
+    }
+
+    /// Signs what `params` asks for, however odd.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Identity { certificate, key }
+    }
+
+    /// A server's certificate for names and addresses.
+    pub(crate) fn server(&self, names: &[&str]) -> Identity {
+        self.sign(&server_params(names))
+    }
+
+    /// The end of the authority's own certificate.
+    pub(crate) fn not_after(&self) -> OffsetDateTime {
+        self.params.not_after
+    }
+
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        roots
+    }
+
+    fn write(&self, dir: &Path, name: &str) {
+        std::fs::write(dir.join(format!("{name}.crt")), self.certificate.pem()).unwrap();
+        write_private(&dir.join(format!("{name}.key")), &self.key.serialize_pem());
+    }
+}
+
+/// A certificate and its key.
+pub(crate) struct Identity {
+    pub(crate) certificate: rcgen::Certificate,
+    pub(crate) key: KeyPair,
+}
+
+impl Identity {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.certificate.der().clone()]
+    }
+
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
+    }
+
+    /// The SHA-256 fingerprint of the certificate, in lower-case hex.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.certificate.der());
+        digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Writes `name.crt` and `name.key`.
+    pub(crate) fn write(&self, dir: &Path, name: &str) {
+        std::fs::write(dir.join(format!("{name}.crt")), self.certificate.pem()).unwrap();
+        write_private(&dir.join(format!("{name}.key")), &self.key.serialize_pem());
+    }
+}
+
+/// The authorities of one world.
+pub(crate) struct Pki {
+    pub(crate) agents: Authority,
+    pub(crate) gates: Authority,
+    pub(crate) interception: Authority,
+    pub(crate) upstreams: Authority,
+    vaults: Authority,
+}
+
+impl Pki {
+    pub(crate) fn new() -> Pki {
+        Pki {
+            agents: Authority::new("agents CA"),
+            gates: Authority::new("gates CA"),
+            interception: Authority::new("interception CA"),
+            upstreams: Authority::new("upstreams CA"),
+            vaults: Authority::new("vaults CA"),
+        }
+    }
+
+    /// Writes what the gate's settings name, and what other programs need to call through it.
+    pub(crate) fn write(&self, dir: &Path) {
+        std::fs::create_dir_all(dir).unwrap();
+        self.agents.write(dir, "agents-ca");
+        self.gates.write(dir, "gates-ca");
+        self.interception.write(dir, "interception-ca");
+        self.upstreams.write(dir, "upstream-ca");
+        self.vaults.write(dir, "vault-ca");
+        self.gates
+            .server(&["localhost", "gate.test", "127.0.0.1"])
+            .write(dir, "gate");
+    }
+
+    /// The TLS side of a Vault.
+    pub(crate) fn vault_server(&self) -> ServerConfig {
+        server_config(&self.vaults.server(&["127.0.0.1"]))
+    }
+
+    /// The certificate of the agent that plays `role`.
+    pub(crate) fn agent(&self, role: &str) -> Identity {
+        self.agents.sign(&agent_params(&[&spiffe_id(role)]))
+    }
+}
+
+/// The identity of the agent that plays `role`.
+pub(crate) fn spiffe_id(role: &str) -> String {
+    format!("spiffe://{TRUST_DOMAIN}/agent/{role}")
+}
+
+/// What a good agent certificate asks for; tests of bad ones change one thing.
+pub(crate) fn agent_params(uris: &[&str]) -> CertificateParams {
+    let mut params = named("agent");
+    params.subject_alt_names = uris
+        .iter()
+        .map(|uri| SanType::URI((*uri).try_into().unwrap()))
+        .collect();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+/// What a good server certificate asks for.
+pub(crate) fn server_params(names: &[&str]) -> CertificateParams {
+    let mut params = named("server");
+    params.subject_alt_names = names.iter().map(|name| server_name(name)).collect();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn server_name(name: &str) -> SanType {
+    match name.parse::<IpAddr>() {
+        Ok(address) => SanType::IpAddress(address),
+        Err(_) => SanType::DnsName(name.try_into().unwrap()),
+    }
+}
+
+/// Valid from an hour ago, for a day.
+fn named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.use_authority_key_identifier_extension = true;
+    params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(1);
+    params
+}
+
+/// A TLS client that trusts `roots` and shows `identity`.
+pub(crate) fn client_config(roots: RootCertStore, identity: Option<&Identity>) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    match identity {
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain(), identity.private_key())
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    }
+}
+
+/// A TLS server that shows `identity` and speaks HTTP/1.1.
+pub(crate) fn server_config(identity: &Identity) -> ServerConfig {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain(), identity.private_key())
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
