@@ -7,6 +7,7 @@
 pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod pki;
+pub(crate) mod quickstart;
 pub(crate) mod serve;
 
 use std::{ffi::OsString, fmt, process::ExitCode};
@@ -30,6 +31,8 @@ enum Command {
     /// Make certificates for development.
     #[command(subcommand)]
     Pki(pki::Command),
+    /// See the gate at work, with everything it needs in one process.
+    Quickstart(quickstart::Quickstart),
     /// Run the gate.
     Serve(serve::Serve),
 }
@@ -53,6 +56,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
         Command::Pki(command) => pki::run(&command),
+        Command::Quickstart(quickstart) => quickstart::run(&quickstart),
         Command::Serve(settings) => serve::run(&settings),
     };
     match outcome {

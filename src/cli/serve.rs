@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use time::OffsetDateTime;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
@@ -20,7 +21,7 @@ pub(crate) struct Serve {
     speech: Speech,
     /// How much it says: error, warn, info or debug.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
-    level: tracing::level_filters::LevelFilter,
+    level: LevelFilter,
 }
 
 /// The form of what the gate says of itself.
@@ -81,19 +82,21 @@ async fn serve_settings(settings: &config::Settings) -> Result<Drained, Failure>
     served.map_err(|error| Failure::Run(format!("the server ended by itself: {error}")))
 }
 
-/// Sets up what the gate says of itself: to stderr, never a call's data, and nothing from the Vault client's own
-/// libraries, whose records may carry what they received.
+/// Sets up what the gate says of itself: to stderr, never a call's data.
 fn speak(serve: &Serve) {
-    let filter = EnvFilter::new(format!(
-        "{},vaultrs=off,rustify=off,hyper=warn,reqwest=warn,hickory=warn",
-        serve.level
-    ));
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(filter)
+        .with_env_filter(filter(serve.level))
         .with_target(false);
     match serve.speech {
         Speech::Text => builder.with_ansi(false).init(),
         Speech::Json => builder.json().init(),
     }
+}
+
+/// What of `level` is said; nothing from the Vault client's own libraries, whose records may carry what they received.
+pub(crate) fn filter(level: LevelFilter) -> EnvFilter {
+    EnvFilter::new(format!(
+        "{level},vaultrs=off,rustify=off,hyper=warn,reqwest=warn,hickory=warn"
+    ))
 }
