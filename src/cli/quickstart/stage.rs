@@ -33,6 +33,7 @@ use crate::{
     },
     config,
     identity::{SpiffeId, TrustDomain},
+    server::Drained,
     shutdown::{self, Announce, Ending},
     target::Authority,
 };
@@ -53,7 +54,7 @@ pub(super) struct Stage {
     /// What the gate says of itself.
     pub(super) speech: Speech,
     announce: Announce,
-    gate: JoinHandle<bool>,
+    gate: JoinHandle<Drained>,
     others: JoinSet<()>,
     dir: TempDir,
 }
@@ -174,18 +175,21 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| Failure::Run(format!("{}: {error}", path.display())))
 }
 
-/// The gate, serving until `ending`.
+/// The gate, serving until `ending`, and then no longer: nobody waits for a call of the tour.
 async fn gate(
     dir: &Path,
     now: OffsetDateTime,
     ending: Ending,
-) -> Result<(SocketAddr, JoinHandle<bool>), Failure> {
+) -> Result<(SocketAddr, JoinHandle<Drained>), Failure> {
     let settings = config::load(&dir.join(settings::SETTINGS), now.date())
         .map_err(|mistakes| Failure::Run(format!("the settings of the tour:\n{mistakes}")))?;
     let app = App::start(&settings)
         .await
         .map_err(|error| Failure::Run(error.to_string()))?;
-    Ok((app.address(), tokio::spawn(app.serve(ending))))
+    Ok((
+        app.address(),
+        tokio::spawn(app.serve(ending.clone(), ending)),
+    ))
 }
 
 /// The agent's way to the gate, as `tollgate connect` opens it.
