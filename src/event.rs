@@ -24,7 +24,7 @@ use crate::{
     identity::certificate::Caller,
     limit::Admission,
     refusal::{Reason, Refusal},
-    scope::{Effect, Permit, Role, Verb, Written},
+    scope::{Permit, Role, Verb, Written},
     target::{Host, Scheme, Target, asked::Seen},
 };
 
@@ -210,15 +210,10 @@ impl Record {
 
     /// Notes the rule that allows the call.
     pub(crate) fn permitted(&mut self, permit: &Permit) {
-        let rule = permit.rule();
-        let verb = match &rule.effect {
-            Effect::Allow(grant) => Some(grant.verb),
-            Effect::Deny => None,
-        };
         self.0.rule = Some(RuleTaken {
-            name: rule.name.clone(),
-            written: rule.written.clone(),
-            verb,
+            name: permit.rule_name().clone(),
+            written: permit.written().clone(),
+            verb: Some(permit.grant().verb),
         });
         self.0.spent.decide = Some(self.elapsed());
     }

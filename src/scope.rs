@@ -5,6 +5,7 @@
 
 pub mod host;
 pub mod path;
+mod permit;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,11 +14,11 @@ use time::Date;
 pub use self::{
     host::{HostPattern, NamePattern},
     path::PathPattern,
+    permit::{NotPermitted, Permit},
 };
 use crate::{
     identity::SpiffeId,
-    refusal::{Reason, Refusal},
-    target::{Method, Methods, Target, address, asked::Asked},
+    target::{Method, Methods, Target, address},
 };
 
 /// A role as used: who it is for, who answers for it, and what its rules allow.
@@ -138,6 +139,18 @@ struct HostIndex {
     one_label: HashMap<Box<str>, Vec<usize>>,
 }
 
+/// The rule that allows a call.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a yes is for one call"]
+pub struct Allowed<'r> {
+    /// Its place among the rules of the role, from 0.
+    pub number: usize,
+    /// The rule.
+    pub rule: &'r Rule,
+    /// What it grants.
+    pub grant: &'r Grant,
+}
+
 /// Why a role does not allow a call.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a denial must become a refusal"]
@@ -203,26 +216,32 @@ impl Role {
         })
     }
 
-    /// Decides: the number of the allow rule in force for `target` on the day `today`.
+    /// Decides about `target` on the day `today`.
     ///
     /// Deny rules win; else the first matching allow rule in file order. Does not allocate.
-    pub fn verdict(&self, target: &Target, today: Date) -> Result<usize, Denial<'_>> {
+    pub fn verdict(&self, target: &Target, today: Date) -> Result<Allowed<'_>, Denial<'_>> {
         if today > self.review_by {
             return Err(Denial::ReviewOverdue);
         }
-        let mut allowed = None;
+        let mut allowed: Option<Allowed<'_>> = None;
         let mut spoiled = false;
-        for n in self.by_host.naming(target.host().as_str()) {
-            let Some(rule) = self.rules.get(n) else {
+        for number in self.by_host.naming(target.host().as_str()) {
+            let Some(rule) = self.rules.get(number) else {
                 continue;
             };
-            match rule.names(target) {
-                Match::Yes if matches!(rule.effect, Effect::Deny) => {
-                    return Err(Denial::DeniedByRule(rule));
+            match (rule.names(target), &rule.effect) {
+                (Match::Yes, Effect::Deny) => return Err(Denial::DeniedByRule(rule)),
+                (Match::Yes, Effect::Allow(grant)) => {
+                    if allowed.as_ref().is_none_or(|first| number < first.number) {
+                        allowed = Some(Allowed {
+                            number,
+                            rule,
+                            grant,
+                        });
+                    }
                 }
-                Match::Yes => allowed = allowed.min(Some(n)).or(Some(n)),
-                Match::ButForEncodedSlash => spoiled = true,
-                Match::No => {}
+                (Match::ButForEncodedSlash, _) => spoiled = true,
+                (Match::No, _) => {}
             }
         }
         allowed.ok_or_else(|| self.absence(target, spoiled))
@@ -303,102 +322,5 @@ impl HostIndex {
             .chain(wider)
             .flatten()
             .copied()
-    }
-}
-
-/// Proof that a rule of a role allows this very call; it owns the call it judged.
-#[derive(Debug)]
-#[must_use = "a permit is used or the call ends"]
-pub struct Permit {
-    role: Arc<Role>,
-    rule: usize,
-    asked: Asked,
-}
-
-/// A call that was not permitted, with the rule that denied it if one did.
-#[derive(Debug)]
-pub struct NotPermitted {
-    /// The no.
-    pub refusal: Refusal,
-    /// Name and place of the deny rule.
-    pub rule: Option<(Arc<str>, Written)>,
-}
-
-impl Permit {
-    /// Judges `asked` by the rules of `role` as they stand on `today`.
-    pub fn judge(role: &Arc<Role>, asked: Asked, today: Date) -> Result<Permit, NotPermitted> {
-        match role.verdict(asked.target(), today) {
-            Ok(rule) => Ok(Permit {
-                role: role.clone(),
-                rule,
-                asked,
-            }),
-            Err(denial) => Err(denial.into()),
-        }
-    }
-
-    /// The role in which the call is made.
-    pub fn role(&self) -> &Arc<Role> {
-        &self.role
-    }
-
-    /// The number of the rule that allows it.
-    pub fn rule_number(&self) -> usize {
-        self.rule
-    }
-
-    /// The rule that allows it.
-    pub fn rule(&self) -> &Rule {
-        #[allow(
-            clippy::indexing_slicing,
-            reason = "verdict gave the number of a rule of this role"
-        )]
-        &self.role.rules[self.rule]
-    }
-
-    /// What the rule grants.
-    pub fn grant(&self) -> &Grant {
-        match &self.rule().effect {
-            Effect::Allow(grant) => grant,
-            Effect::Deny => unreachable!("verdict gives allow rules only"),
-        }
-    }
-
-    /// Where the call goes.
-    pub fn target(&self) -> &Target {
-        self.asked.target()
-    }
-
-    /// The call itself, to be built anew.
-    pub(crate) fn into_asked(self) -> Asked {
-        self.asked
-    }
-}
-
-impl From<Denial<'_>> for NotPermitted {
-    fn from(denial: Denial<'_>) -> NotPermitted {
-        let because = |reason, cause: &'static str| NotPermitted {
-            refusal: Refusal::because(reason, cause),
-            rule: None,
-        };
-        match denial {
-            Denial::ReviewOverdue => NotPermitted {
-                refusal: Reason::ReviewOverdue.into(),
-                rule: None,
-            },
-            Denial::NoRule => NotPermitted {
-                refusal: Reason::NoRule.into(),
-                rule: None,
-            },
-            Denial::DeniedByRule(rule) => NotPermitted {
-                refusal: Reason::DeniedByRule.into(),
-                rule: Some((rule.name.clone(), rule.written.clone())),
-            },
-            Denial::AddressForbidden(class) => because(Reason::AddressForbidden, class.as_str()),
-            Denial::EncodedSlash => because(
-                Reason::PathAmbiguous,
-                "the rule does not take an encoded slash",
-            ),
-        }
     }
 }
