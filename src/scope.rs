@@ -18,7 +18,7 @@ pub use self::{
 };
 use crate::{
     identity::SpiffeId,
-    target::{Method, Methods, Target, address},
+    target::{Methods, Target, address},
 };
 
 /// A role as used: who it is for, who answers for it, and what its rules allow.
@@ -285,11 +285,6 @@ impl Rule {
             }
             Effect::Deny | Effect::Allow(_) => Match::No,
         }
-    }
-
-    /// Whether the rule lists this method.
-    pub fn lists(&self, method: Method) -> bool {
-        self.methods.contains(method)
     }
 }
 

@@ -298,7 +298,7 @@ fn a_deny_rule_that_names_no_method_and_no_path_denies_the_whole_host() {
     assert!(
         crate::target::Method::ALL
             .iter()
-            .all(|method| rule.lists(*method))
+            .all(|method| rule.methods.contains(*method))
     );
     for path in ["/", "/a", "/a/b/"] {
         let path = crate::target::Path::parse(path).unwrap();
