@@ -81,9 +81,9 @@ fn with_missing_files(settings: Settings) -> Vec<Mistake> {
         .files
         .into_iter()
         .filter(|file| !file.path.exists());
-    let missing = missing.map(|NamedFile { place, .. }| Mistake {
+    let missing = missing.map(|NamedFile { path, place }| Mistake {
         place,
-        what: "there is no such file".to_owned(),
+        what: format!("{} is not there", path.display()),
         instead: "the gate needs it when it starts".to_owned(),
     });
     let mut warnings: Vec<Mistake> = settings.warnings.into_iter().chain(missing).collect();
@@ -136,8 +136,8 @@ interception: {ca: gate.crt, key: gate.key}
         let printed = printed(path.to_str().unwrap());
         let printed = printed.replace(&format!("{}/", directory.path().display()), "");
         insta::assert_snapshot!(printed, @r#"
-        warning: tollgate.yaml:2:37: there is no such file; the gate needs it when it starts
-        warning: tollgate.yaml:4:35: there is no such file; the gate needs it when it starts
+        warning: tollgate.yaml:2:37: gate.key is not there; the gate needs it when it starts
+        warning: tollgate.yaml:4:35: gate.key is not there; the gate needs it when it starts
         no mistakes, 2 warnings
         "#);
     }

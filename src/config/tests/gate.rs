@@ -254,3 +254,19 @@ fn the_other_files() {
       tollgate.yaml:42:10: the value is missing; write one, or take the key away if it is optional
     "#);
 }
+
+#[test]
+fn timeouts() {
+    insta::assert_snapshot!(said_of(&[
+        ("connect: 5s ", "connect: 5 "),
+        ("request: 60s ", "request: 0s "),
+        ("answer: 10m ", "first_byte: 10m "),
+    ]), @r#"
+    connect: 5 
+      tollgate.yaml:56:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+    request: 0s 
+      tollgate.yaml:57:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+    first_byte: 10m 
+      tollgate.yaml:58:3: unknown key "first_byte"; the keys here are connect, request, answer
+    "#);
+}
