@@ -170,3 +170,6 @@ impl From<Reason> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
