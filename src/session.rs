@@ -55,9 +55,10 @@ pub(crate) async fn serve(
         Err(refusal) => return refused(&gate, None, &refusal),
     };
     let agent = Arc::new(gate.agent(caller));
-    if let Err(refusal) = agent.attempt() {
-        return refused(&gate, Some(&agent), &refusal);
-    }
+    let _place = match agent.attempt().and_then(|()| agent.connection()) {
+        Ok(place) => place,
+        Err(refusal) => return refused(&gate, Some(&agent), &refusal),
+    };
     let opening = Opening::default();
     let conversation = Conversation {
         gate,

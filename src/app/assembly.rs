@@ -25,6 +25,9 @@ use crate::{
     upstream::{Resolver, Upstream, resolve::Pins},
 };
 
+/// One identity has this part of all connections at most, so that none can shut the others out by itself.
+const IDENTITY_SHARE: u32 = 4;
+
 fn unusable(error: impl std::fmt::Display) -> StartError {
     StartError(error.to_string())
 }
@@ -78,7 +81,7 @@ pub(super) fn gate(
         attempts: RuleLimit {
             rate: Some(settings.gate.attempts),
             burst: None,
-            in_flight: None,
+            in_flight: Some((settings.gate.connections_max / IDENTITY_SHARE).max(1)),
         },
     };
     Ok((Arc::new(gate), vault))
