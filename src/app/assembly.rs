@@ -48,14 +48,15 @@ pub(super) fn agents(settings: &config::Gate) -> Result<ServerConfig, StartError
 pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> {
     let mut sinks = Vec::new();
     if settings.events.stdout {
-        sinks.push(Sink::Stdout);
+        sinks.push(Sink::stdout().map_err(|error| StartError::because("stdout", error))?);
     }
     if let Some(path) = &settings.events.file {
         let file = Sink::file(path)
             .map_err(|error| StartError::because(&path.display().to_string(), error))?;
         sinks.push(file);
     }
-    Log::start(sinks).map_err(|error| StartError::because("the event writer", error))
+    Log::start(sinks, settings.connections_max as usize)
+        .map_err(|error| StartError::because("the event writer", error))
 }
 
 /// The gate itself, listening on `own`.
