@@ -150,7 +150,7 @@ impl Record {
         source: &Source,
         snapshot: &Arc<str>,
     ) -> Result<Record, Unavailable> {
-        let room = log.reserve(2)?;
+        let room = log.reserve(log::LINES_PER_CALL)?;
         Ok(Record(Box::new(Open {
             window: source.window.clone(),
             room,

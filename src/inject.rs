@@ -157,8 +157,9 @@ fn host_field(host: &Host, port: u16, scheme: Scheme) -> Result<HeaderValue, Ref
         .map_err(|_| Refusal::because(Reason::TargetMalformed, "the host is no header value"))
 }
 
-/// The credential, last and alone: whatever the slot held before is gone.
+/// The credential, last and alone: whatever the slot held before is gone, and nothing comes into it later.
 fn put_in(mut request: Request<Sending>, loan: &Loan) -> Request<Sending> {
+    request.body_mut().reserve(loan.credential.header.clone());
     request
         .headers_mut()
         .insert(loan.credential.header.clone(), loan.lease.header().clone());

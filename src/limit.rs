@@ -139,8 +139,8 @@ impl Bucket {
         u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes a place among the calls in flight, if one is free; a bucket without that limit has always one.
-    fn enter(self: &Arc<Bucket>) -> Option<Slot> {
+    /// Takes a place among what is in flight, if one is free; a bucket without that limit has always one.
+    pub(crate) fn enter(self: &Arc<Bucket>) -> Option<Slot> {
         if let Some(InFlight { now, max }) = &self.in_flight {
             let next = |n: u32| (n < *max).then_some(n + 1);
             now.fetch_update(Ordering::AcqRel, Ordering::Acquire, next)

@@ -15,7 +15,7 @@ use crate::{
     event::{self, CredentialUsed, Log, Record},
     identity::certificate::Caller,
     inject::Outbound,
-    limit::{Bucket, Limits},
+    limit::{Bucket, Limits, Slot},
     refusal::{Reason, Refusal},
     refuse::{self, Called},
     relay::{self, Body},
@@ -36,7 +36,7 @@ pub(crate) struct Gate {
     pub(crate) log: Log,
     pub(crate) limits: Limits,
     pub(crate) upstream: Upstream,
-    /// How many attempts each identity has.
+    /// How many attempts each identity has, and how many connections at a time.
     pub(crate) attempts: RuleLimit,
 }
 
@@ -159,6 +159,16 @@ async fn pass(
 }
 
 impl Agent {
+    /// Takes one of the connections that the identity may have at a time.
+    pub(crate) fn connection(&self) -> Result<Slot, Refusal> {
+        self.attempts.enter().ok_or_else(|| {
+            Refusal::because(
+                Reason::TooManyInFlight,
+                "too many connections of this identity",
+            )
+        })
+    }
+
     /// Counts an attempt: a connection, a `CONNECT` or a request, refused ones included.
     pub(crate) fn attempt(&self) -> Result<(), Refusal> {
         let counted = self.attempts.count();

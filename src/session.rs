@@ -2,6 +2,7 @@
 //!
 //! Every request ends in `proxy`; what hyper itself refuses, before there is a request, is written as an event here.
 
+pub(crate) mod patient;
 pub(crate) mod rewind;
 pub(crate) mod tunnel;
 
@@ -17,7 +18,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use self::tunnel::{Opening, Tunnel};
+use self::{
+    patient::Patient,
+    tunnel::{Opening, Tunnel},
+};
 use crate::{
     event,
     identity::certificate::Caller,
@@ -35,6 +39,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// An agent's connection.
+type Agents = TlsStream<Patient<TcpStream>>;
+
 /// Serves one connection until it ends.
 pub(crate) async fn serve(
     gate: Arc<Gate>,
@@ -42,14 +49,16 @@ pub(crate) async fn serve(
     stream: TcpStream,
     ending: Ending,
 ) {
+    let stream = Patient::new(stream, gate.upstream.answer_timeout());
     let (stream, caller) = match admit(&acceptor, stream).await {
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&gate, None, &refusal),
     };
     let agent = Arc::new(gate.agent(caller));
-    if let Err(refusal) = agent.attempt() {
-        return refused(&gate, Some(&agent), &refusal);
-    }
+    let _place = match agent.attempt().and_then(|()| agent.connection()) {
+        Ok(place) => place,
+        Err(refusal) => return refused(&gate, Some(&agent), &refusal),
+    };
     let opening = Opening::default();
     let conversation = Conversation {
         gate,
@@ -65,8 +74,8 @@ pub(crate) async fn serve(
 /// The handshake, and the identity that it proved.
 async fn admit(
     acceptor: &TlsAcceptor,
-    stream: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Caller), Refusal> {
+    stream: Patient<TcpStream>,
+) -> Result<(Agents, Caller), Refusal> {
     let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
     let stream = handshake
         .map_err(|_| Refusal::because(Reason::ProtocolRefused, "the TLS handshake took too long"))?
@@ -118,7 +127,7 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// Serves the requests of the agents' listener, until the connection ends or becomes a tunnel.
-    async fn open(&self, stream: TlsStream<TcpStream>, opening: &Opening) {
+    async fn open(&self, stream: Agents, opening: &Opening) {
         let ingress = Ingress::Open;
         let answer = async |request: Request<Incoming>| {
             Ok::<_, Infallible>(match *request.method() {

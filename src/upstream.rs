@@ -110,6 +110,11 @@ impl Upstream {
         self.timeouts.request
     }
 
+    /// How long an answer may stand still, on its way here and on its way to the agent.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.timeouts.answer
+    }
+
     /// Drops connections that rested for too long; to be called every few seconds.
     pub(crate) fn sweep(&self) {
         self.pool.sweep();

@@ -25,6 +25,9 @@ use crate::{
     upstream::{Resolver, Upstream, resolve::Pins},
 };
 
+/// One identity has this part of all connections at most, so that none can shut the others out by itself.
+const IDENTITY_SHARE: u32 = 4;
+
 fn unusable(error: impl std::fmt::Display) -> StartError {
     StartError(error.to_string())
 }
@@ -45,14 +48,15 @@ pub(super) fn agents(settings: &config::Gate) -> Result<ServerConfig, StartError
 pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> {
     let mut sinks = Vec::new();
     if settings.events.stdout {
-        sinks.push(Sink::Stdout);
+        sinks.push(Sink::stdout().map_err(|error| StartError::because("stdout", error))?);
     }
     if let Some(path) = &settings.events.file {
         let file = Sink::file(path)
             .map_err(|error| StartError::because(&path.display().to_string(), error))?;
         sinks.push(file);
     }
-    Log::start(sinks).map_err(|error| StartError::because("the event writer", error))
+    Log::start(sinks, settings.connections_max as usize)
+        .map_err(|error| StartError::because("the event writer", error))
 }
 
 /// The gate itself, listening on `own`.
@@ -78,7 +82,7 @@ pub(super) fn gate(
         attempts: RuleLimit {
             rate: Some(settings.gate.attempts),
             burst: None,
-            in_flight: None,
+            in_flight: Some((settings.gate.connections_max / IDENTITY_SHARE).max(1)),
         },
     };
     Ok((Arc::new(gate), vault))

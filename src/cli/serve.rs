@@ -86,6 +86,8 @@ async fn serve_settings(settings: &config::Settings) -> Result<Drained, Failure>
 fn speak(serve: &Serve) {
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // Told on stderr, they would panic whenever stderr cannot be written to.
+        .log_internal_errors(false)
         .with_env_filter(filter(serve.level))
         .with_target(false);
     match serve.speech {

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -19,8 +19,10 @@ use tokio::sync::watch;
 
 use super::counted::Window;
 
-/// Lines that may be reserved or waiting at a time.
-const LINES_MAX: usize = 8192;
+/// Lines that may wait to be written.
+const WAITING_MAX: usize = 8192;
+/// Lines for which an open call has room.
+pub(super) const LINES_PER_CALL: usize = 2;
 /// How long a line may wait for others to be written with it, unless somebody waits for it.
 const BATCH_TIME: Duration = Duration::from_millis(20);
 /// A batch of this size is written at once.
@@ -40,6 +42,8 @@ pub(crate) struct Log(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// Lines that may be reserved or waiting at a time.
+    lines_max: usize,
     queue: Mutex<Queue>,
     wake: Condvar,
     handed: watch::Sender<u64>,
@@ -64,12 +68,7 @@ struct Queue {
 
 /// Where lines go.
 #[derive(Debug)]
-pub(crate) enum Sink {
-    /// Standard output.
-    Stdout,
-    /// A file, appended to.
-    File(File),
-}
+pub(crate) struct Sink(File);
 
 /// Room for lines, given back when dropped.
 #[derive(Debug)]
@@ -84,6 +83,13 @@ pub(crate) struct Room {
 pub(crate) struct Unavailable;
 
 impl Sink {
+    /// Standard output, without the buffer of [`io::stdout`]: that one keeps a part of what it could not write, and
+    /// would write it a second time.
+    pub(crate) fn stdout() -> io::Result<Sink> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Sink(stdout.into()))
+    }
+
     /// Opens a file for appending; a new one is readable by its owner only.
     pub(crate) fn file(path: &Path) -> io::Result<Sink> {
         OpenOptions::new()
@@ -91,18 +97,7 @@ impl Sink {
             .append(true)
             .mode(0o600)
             .open(path)
-            .map(Sink::File)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Sink::Stdout => {
-                let mut stdout = io::stdout().lock();
-                let written = stdout.write(bytes)?;
-                stdout.flush().map(|()| written)
-            }
-            Sink::File(file) => file.write(bytes),
-        }
+            .map(Sink)
     }
 }
 
@@ -114,9 +109,10 @@ pub(crate) struct Writer {
 }
 
 impl Log {
-    /// A log to `sinks`, with its writer.
-    pub(crate) fn start(sinks: Vec<Sink>) -> io::Result<(Log, Writer)> {
+    /// A log to `sinks`, with its writer: so many open calls never want for room by their number alone.
+    pub(crate) fn start(sinks: Vec<Sink>, calls_max: usize) -> io::Result<(Log, Writer)> {
         let shared = Shared {
+            lines_max: WAITING_MAX + calls_max * LINES_PER_CALL,
             queue: Mutex::default(),
             wake: Condvar::new(),
             handed: watch::Sender::new(0),
@@ -139,7 +135,7 @@ impl Log {
     /// Room for `lines` lines, if the log can take them.
     pub(crate) fn reserve(&self, lines: usize) -> Result<Room, Unavailable> {
         let mut queue = self.queue();
-        if queue.failing || queue.closing || queue.taken + lines > LINES_MAX {
+        if queue.failing || queue.closing || queue.taken + lines > self.0.lines_max {
             return Err(Unavailable);
         }
         queue.taken += lines;
@@ -325,7 +321,7 @@ impl Writing {
 /// Writes the rest of `batch` to `sink`; the answer is whether it has all of it.
 fn advance(sink: &mut Sink, taken: &mut usize, batch: &[u8]) -> bool {
     while let Some(rest) = batch.get(*taken..).filter(|rest| !rest.is_empty()) {
-        match sink.write(rest) {
+        match sink.0.write(rest) {
             Ok(0) => return false,
             Ok(written) => *taken += written,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -18,10 +18,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio::{io::AsyncReadExt, time::timeout};
+use tokio_rustls::LazyConfigAcceptor;
 
-use super::{Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, rewind::Rewind};
+use super::{Agents, Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, rewind::Rewind};
 use crate::{
     event::Record,
     headers,
@@ -55,7 +55,7 @@ pub(crate) struct Tunnel {
     upgrade: OnUpgrade,
 }
 
-type Outer = Rewind<TlsStream<TcpStream>>;
+type Outer = Rewind<Agents>;
 
 impl Opening {
     /// The tunnel, if one was granted.
@@ -198,7 +198,7 @@ impl Tunnel {
 
 /// The first byte of a tunnel and the stream with it; none if the agent closed it.
 async fn first_bytes(upgraded: Upgraded) -> Option<(u8, Outer)> {
-    let parts = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Agents>>().ok()?;
     let mut stream = parts.io.into_inner();
     let mut first = BytesMut::from(&parts.read_buf[..]);
     if first.is_empty() {

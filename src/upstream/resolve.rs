@@ -141,7 +141,7 @@ impl Resolver {
     fn is_own(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         let listens_here = match self.own.ip() {
-            own if own.is_unspecified() => is_interface(ip),
+            own if own.is_unspecified() => ip.is_loopback() || is_interface(ip),
             own => own.to_canonical() == ip,
         };
         address.port() == self.own.port() && listens_here

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -23,6 +24,8 @@ pub(crate) struct Sending {
     body: Incoming,
     idle: Idle,
     progress: Arc<Progress>,
+    /// The header that carries the credential, which no trailer may name.
+    slot: Option<HeaderName>,
 }
 
 /// How far the body came; shared with whoever waits for the answer.
@@ -56,7 +59,21 @@ impl Sending {
             body,
             idle: Idle::new(patience),
             progress,
+            slot: None,
         }
+    }
+
+    /// Keeps `slot` for the credential: a trailer of that name does not cross.
+    pub(crate) fn reserve(&mut self, slot: HeaderName) {
+        self.slot = Some(slot);
+    }
+
+    fn crossing(&self, trailers: &HeaderMap) -> HeaderMap {
+        let mut crossing = headers::crossing_trailers(trailers);
+        if let Some(slot) = &self.slot {
+            crossing.remove(slot);
+        }
+        crossing
     }
 
     /// How far it came.
@@ -103,10 +120,10 @@ impl Body for Sending {
                         .bytes
                         .fetch_add(bytes.len() as u64, Ordering::AcqRel);
                 }
-                let frame = frame
-                    .into_trailers()
-                    .map(|t| Frame::trailers(headers::crossing_trailers(&t)));
-                Poll::Ready(Some(Ok(frame.unwrap_or_else(|data| data))))
+                Poll::Ready(Some(Ok(match frame.into_trailers() {
+                    Ok(trailers) => Frame::trailers(this.crossing(&trailers)),
+                    Err(data) => data,
+                })))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(SendingError))),
             Poll::Ready(None) => Poll::Ready(None),

@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod attack;
 mod credentials;
 mod crossing;
 mod drain;

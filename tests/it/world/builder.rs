@@ -11,7 +11,7 @@ use super::{
     canary::Canaries,
     dns::Dns,
     events::Events,
-    gate::{Gate, Stdout},
+    gate::{Gate, Stderr, Stdout},
     pki::{self, Pki},
     recorder::Recorder,
     settings::{self, CATALOGUE, Places, Plan, Role},
@@ -25,6 +25,7 @@ pub(crate) struct Builder {
     pub(crate) pki: Arc<Pki>,
     plan: Plan,
     stdout: Stdout,
+    stderr: Stderr,
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
 }
@@ -35,6 +36,7 @@ impl Builder {
             pki: Arc::new(Pki::new()),
             plan: Plan::default(),
             stdout: Stdout::default(),
+            stderr: Stderr::default(),
             files: Vec::new(),
             environment: Vec::new(),
         }
@@ -94,10 +96,18 @@ impl Builder {
         self
     }
 
+    /// Where the gate speaks of itself.
+    pub(crate) fn stderr(mut self, stderr: Stderr) -> Builder {
+        self.stderr = stderr;
+        self
+    }
+
     /// Starts it all; returns when the gate listens.
     pub(crate) async fn start(self) -> World {
         let surroundings = self.surroundings().await;
-        surroundings.open(self.stdout, &self.environment).await
+        surroundings
+            .open((self.stdout, self.stderr), &self.environment)
+            .await
     }
 
     /// Everything but the gate.
@@ -167,8 +177,8 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    async fn open(self, stdout: Stdout, environment: &[(String, String)]) -> World {
-        let gate = Gate::start(self.dir.path(), stdout, environment);
+    async fn open(self, out: (Stdout, Stderr), environment: &[(String, String)]) -> World {
+        let gate = Gate::start(self.dir.path(), out, environment);
         let listen = gate.listening(&self.events).await;
         World {
             quiet_descriptors: gate.descriptors(),

@@ -2,8 +2,9 @@
 
 use std::{
     fs::{self, File},
-    io::{self, PipeReader, Read, Write},
+    io::{self, Read, Write},
     net::SocketAddr,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -25,6 +26,18 @@ pub(crate) enum Stdout {
     File,
     /// To a pipe of which only the first line is read until [`Gate::read_on`]: it is full after 64 KiB.
     Stuck,
+    /// The same with a socket that does not make its writer wait, but refuses what it has no room for.
+    Refusing,
+}
+
+/// Where the gate speaks of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stderr {
+    /// To a file that [`Gate::stderr`] reads.
+    #[default]
+    File,
+    /// To a device that takes nothing, like a disk that is full.
+    Full,
 }
 
 /// A running gate.
@@ -39,7 +52,11 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Starts `tollgate serve` with the settings in `dir`.
-    pub(crate) fn start(dir: &Path, stdout: Stdout, environment: &[(String, String)]) -> Gate {
+    pub(crate) fn start(
+        dir: &Path,
+        (stdout, speech): (Stdout, Stderr),
+        environment: &[(String, String)],
+    ) -> Gate {
         let events = append(&dir.join("events.jsonl"));
         let (out, stuck) = match stdout {
             Stdout::File => (Stdio::from(events), None),
@@ -49,6 +66,13 @@ impl Gate {
                 std::thread::spawn(move || copy_first_line_then_wait(reader, events, &told));
                 (Stdio::from(writer), Some(read_on))
             }
+            Stdout::Refusing => {
+                let (reader, writer) = UnixStream::pair().unwrap();
+                writer.set_nonblocking(true).unwrap();
+                let (read_on, told) = mpsc::channel();
+                std::thread::spawn(move || copy_first_line_then_wait(reader, events, &told));
+                (Stdio::from(OwnedFd::from(writer)), Some(read_on))
+            }
         };
         let stderr = dir.join("stderr");
         let child = tollgate()
@@ -57,7 +81,10 @@ impl Gate {
             .args(["--level", "trace"])
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(out)
-            .stderr(append(&stderr))
+            .stderr(match speech {
+                Stderr::File => append(&stderr),
+                Stderr::Full => append(Path::new("/dev/full")),
+            })
             .spawn()
             .unwrap();
         Gate {
@@ -174,7 +201,7 @@ pub(crate) fn tollgate() -> Command {
 }
 
 /// What a reader of events does that gets stuck after `started`, and goes on when it is told or forgotten.
-fn copy_first_line_then_wait(mut pipe: PipeReader, mut events: File, told: &Receiver<()>) {
+fn copy_first_line_then_wait(mut pipe: impl Read, mut events: File, told: &Receiver<()>) {
     let mut byte = [0];
     while pipe.read_exact(&mut byte).is_ok() {
         events.write_all(&byte).unwrap();

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::pki::{TRUST_DOMAIN, spiffe_id, write_private};
 
 /// The catalogue of every world: name, host, where the secret goes.
-pub(crate) const CATALOGUE: [(&str, &str, &str); 2] = [
+pub(crate) const CATALOGUE: [(&str, &str, &str); 3] = [
     (
         "api-a",
         "api.a.test",
@@ -17,6 +17,11 @@ pub(crate) const CATALOGUE: [(&str, &str, &str); 2] = [
         "api-b",
         "api.b.test",
         r#"{header: X-Api-Key, value: "{token}"}"#,
+    ),
+    (
+        "api-c",
+        "api.c.test",
+        r#"{header: X-Vendor-Pass, value: "{token}"}"#,
     ),
 ];
 
