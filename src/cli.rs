@@ -10,7 +10,7 @@ pub(crate) mod pki;
 pub(crate) mod quickstart;
 pub(crate) mod serve;
 
-use std::{ffi::OsString, fmt, process::ExitCode};
+use std::{ffi::OsString, fmt, io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -66,6 +66,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.code()
         }
     }
+}
+
+/// Says a line on stderr; a stderr that is gone does not stop what is under way.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _nobody_is_left_to_tell = writeln!(std::io::stderr(), "tollgate {line}");
 }
 
 /// Why a command did not do what it was asked for.

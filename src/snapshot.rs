@@ -142,7 +142,6 @@ impl Standing {
 
     /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.
     pub(crate) fn may_tunnel(&self, port: u16) -> bool {
-        let port = if port == 80 { 443 } else { port };
-        self.role.names_port(port)
+        self.role.names_port(port) || (port == 80 && self.role.names_port(443))
     }
 }

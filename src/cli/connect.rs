@@ -194,7 +194,7 @@ impl Door {
 
     fn say(&self, unserved: &Unserved) {
         if self.said.swap(unserved.kind(), Ordering::Relaxed) != unserved.kind() {
-            eprintln!("tollgate connect: {}", unserved.cause());
+            super::say(format_args!("connect: {}", unserved.cause()));
         }
     }
 }

@@ -103,10 +103,12 @@ impl Link {
             match self.files.read() {
                 Ok(config) => {
                     current.config = config;
-                    eprintln!("tollgate connect: read the certificate again");
+                    crate::cli::say(format_args!("connect: read the certificate again"));
                 }
                 Err(fault) => {
-                    eprintln!("tollgate connect: going on with the last good certificate: {fault}")
+                    crate::cli::say(format_args!(
+                        "connect: going on with the last good certificate: {fault}"
+                    ));
                 }
             }
         }

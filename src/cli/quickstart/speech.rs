@@ -22,6 +22,7 @@ impl Speech {
         let speech = Speech::default();
         let writer = speech.clone();
         let listening = tracing_subscriber::fmt()
+            .log_internal_errors(false)
             .with_writer(move || writer.clone())
             .with_env_filter(serve::filter(LevelFilter::DEBUG))
             .with_ansi(false)
