@@ -6,7 +6,12 @@ pub(crate) mod patient;
 pub(crate) mod rewind;
 pub(crate) mod tunnel;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Method, Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -138,16 +143,10 @@ impl Conversation {
         let connection = http()
             .serve_connection(TokioIo::new(stream), service_fn(answer))
             .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let mut ending = self.ending.clone();
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = ending.wait() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        self.note(ended);
+        self.converse(pin!(connection), |connection| {
+            connection.graceful_shutdown()
+        })
+        .await;
     }
 
     /// Serves the requests inside a tunnel.
@@ -157,12 +156,22 @@ impl Conversation {
     {
         let answer = async |request| Ok::<_, Infallible>(self.exchange(&ingress, request).await);
         let connection = http().serve_connection(TokioIo::new(stream), service_fn(answer));
-        let mut connection = std::pin::pin!(connection);
+        self.converse(pin!(connection), |connection| {
+            connection.graceful_shutdown()
+        })
+        .await;
+    }
+
+    /// Drives a connection to its end; once the gate is ending, `finish` tells it to take no further request.
+    async fn converse<C>(&self, mut connection: Pin<&mut C>, finish: impl FnOnce(Pin<&mut C>))
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
         let mut ending = self.ending.clone();
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = ending.wait() => {
-                connection.as_mut().graceful_shutdown();
+                finish(connection.as_mut());
                 connection.await
             }
         };

@@ -85,10 +85,13 @@ impl Caller {
 }
 
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, SvidFault> {
-    let names = certificate
-        .subject_alternative_name()
-        .map_err(|_| SvidFault::Malformed)?
-        .ok_or(SvidFault::UriSan)?;
+    let uri = only_uri(certificate).ok_or(SvidFault::UriSan)?;
+    SpiffeId::parse(uri).map_err(|_| SvidFault::SpiffeId)
+}
+
+/// The one URI among a certificate's names; none if there are none or several.
+pub(crate) fn only_uri<'c>(certificate: &'c X509Certificate<'_>) -> Option<&'c str> {
+    let names = certificate.subject_alternative_name().ok().flatten()?;
     let mut uris = names
         .value
         .general_names
@@ -97,10 +100,8 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, SvidFault> {
             GeneralName::URI(uri) => Some(*uri),
             _ => None,
         });
-    let (Some(uri), None) = (uris.next(), uris.next()) else {
-        return Err(SvidFault::UriSan);
-    };
-    SpiffeId::parse(uri).map_err(|_| SvidFault::SpiffeId)
+    let only = uris.next()?;
+    uris.next().is_none().then_some(only)
 }
 
 fn check_no_authority(certificate: &X509Certificate<'_>) -> Result<(), SvidFault> {

@@ -10,15 +10,14 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType, string::Ia5String,
 };
 use time::OffsetDateTime;
-use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::parse_x509_pem};
+use x509_parser::{certificate::X509Certificate, pem::parse_x509_pem};
 
 use crate::{
     cli::Failure,
-    identity::{SpiffeId, TrustDomain},
+    identity::{SpiffeId, TrustDomain, certificate::only_uri},
     secret::Secret,
     target::Host,
 };
-
 /// How much earlier than asked for a certificate begins, for machines whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
@@ -200,18 +199,7 @@ fn server_name(name: &Host) -> Result<SanType, Failure> {
 
 /// The trust domain that an authority's only URI names.
 fn trust_domain(authority: &X509Certificate<'_>) -> Option<TrustDomain> {
-    let names = authority.subject_alternative_name().ok().flatten()?;
-    let mut uris = names
-        .value
-        .general_names
-        .iter()
-        .filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
-            _ => None,
-        });
-    let only = uris.next()?;
-    uris.next().is_none().then_some(())?;
-    TrustDomain::parse_id(only).ok()
+    TrustDomain::parse_id(only_uri(authority)?).ok()
 }
 
 fn ia5(text: &str) -> Result<Ia5String, Failure> {
