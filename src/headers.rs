@@ -11,6 +11,9 @@ use crate::refusal::{Reason, Refusal};
 /// The id of a call's event, on every answer that the gate itself makes.
 pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("tollgate-event");
 
+/// The same id under the name that API SDKs read and print.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The reason code, on every answer that the gate itself makes.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("tollgate-reason");
 

@@ -119,6 +119,7 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(headers::REASON, HeaderValue::from_static(reason.code()));
     if let Ok(event) = HeaderValue::from_str(event) {
+        fields.insert(headers::REQUEST_ID, event.clone());
         fields.insert(headers::EVENT_ID, event);
     }
     if let Some(wait) = retry_after(refusal) {

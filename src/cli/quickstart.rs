@@ -89,7 +89,11 @@ async fn show(stage: &mut Stage, once: bool) -> Result<(), Failure> {
     page.gap();
     match &outcome {
         Ok(()) => page.line(&[(Ink::Good, " Everything was as it should be.")]),
-        Err(failure) => page.line(&[(Ink::Bad, &format!(" {failure}"))]),
+        Err(failure) => {
+            for line in failure.to_string().lines() {
+                page.line(&[(Ink::Bad, &format!(" {line}"))]);
+            }
+        }
     }
     if !once {
         handover::show(&stage.places, &mut page);

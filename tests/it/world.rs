@@ -153,6 +153,7 @@ impl World {
         assert_eq!(problem["retryable"], reason.retryable());
         assert_eq!(problem["error"]["request_id"], problem["event"]);
         assert_eq!(answer.header("tollgate-event"), problem["event"].as_str());
+        assert_eq!(answer.header("x-request-id"), problem["event"].as_str());
         assert_eq!(answer.header("tollgate-reason"), Some(reason.code()));
         assert_eq!(problem["error"]["type"], reason.code());
         let message = problem["error"]["message"].as_str().unwrap();
