@@ -47,8 +47,9 @@ impl Outbound {
         let role = permit.role().name.clone();
         let (target, asked, body) = permit.into_asked().into_parts();
         let place = place(role, &target, loan.as_ref());
-        let takes_trailers = headers::takes_trailers(&asked);
         let request = request(&target, &asked, body, body_patience)?;
+        // What is told upstream is what the agent takes, read once.
+        let takes_trailers = request.headers().contains_key(names::TE);
         let request = match loan {
             Some(loan) => put_in(request, &loan),
             None => request,
