@@ -11,7 +11,7 @@ mod shape;
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use crate::{
     limit::Admission,
     refusal::{Reason, Refusal},
     scope::{Permit, Role, Verb, Written},
-    target::{Host, Scheme, Target, asked::Seen},
+    target::{Target, asked::Seen},
 };
 
 /// The schema of every line.
@@ -53,6 +53,7 @@ struct Open {
     /// Whether the call is on record as allowed, so that its end must be too.
     announced: bool,
     window: Arc<Window>,
+    cut: Cut,
     snapshot: Arc<str>,
     caller: Option<Arc<Caller>>,
     role: Option<Arc<Role>>,
@@ -67,14 +68,7 @@ struct Open {
 /// What was asked for, canonical if it could be read.
 #[derive(Debug)]
 enum AskedFor {
-    Read {
-        method: &'static str,
-        scheme: Scheme,
-        host: Host,
-        port: u16,
-        path: Box<str>,
-        query_names: Vec<String>,
-    },
+    Read(Arc<Target>),
     Seen(Seen),
 }
 
@@ -90,6 +84,24 @@ struct RuleTaken {
 pub(crate) struct Source {
     caller: Option<Arc<Caller>>,
     window: Arc<Window>,
+    cut: Cut,
+}
+
+/// Why the calls of a connection break off, once somebody has decided so: told before the connection is dropped.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cut(Arc<OnceLock<&'static str>>);
+
+impl Cut {
+    /// Tells `outcome` of the calls that are about to break off; the first to tell is the one who ends them.
+    #[expect(dead_code, reason = "whoever ends connections tells it")]
+    pub(crate) fn tell(&self, outcome: &'static str) {
+        let _told_before = self.0.set(outcome);
+    }
+
+    /// The outcome of a call that breaks off: the agent went away, if nobody says otherwise.
+    fn outcome(&self) -> &'static str {
+        self.0.get().copied().unwrap_or("aborted")
+    }
 }
 
 impl Source {
@@ -98,6 +110,7 @@ impl Source {
         Source {
             caller: Some(caller.clone()),
             window: log.window(caller.id.as_str()),
+            cut: Cut::default(),
         }
     }
 
@@ -106,7 +119,14 @@ impl Source {
         Source {
             caller: None,
             window: log.window(""),
+            cut: Cut::default(),
         }
+    }
+
+    /// Where the end of the source's connection is told.
+    #[expect(dead_code, reason = "whoever ends connections tells it")]
+    pub(crate) fn cut(&self) -> &Cut {
+        &self.cut
     }
 }
 
@@ -153,6 +173,7 @@ impl Record {
         let room = log.reserve(log::LINES_PER_CALL)?;
         Ok(Record(Box::new(Open {
             window: source.window.clone(),
+            cut: source.cut.clone(),
             room,
             id: new_id(),
             begun: Instant::now(),
@@ -197,15 +218,8 @@ impl Record {
     }
 
     /// Notes where the call goes.
-    pub(crate) fn target(&mut self, target: &Target) {
-        self.0.asked = Some(AskedFor::Read {
-            method: target.method().as_str(),
-            scheme: target.scheme(),
-            host: target.host().clone(),
-            port: target.port(),
-            path: target.path().as_str().into(),
-            query_names: target.query().map(shape::query_names).unwrap_or_default(),
-        });
+    pub(crate) fn target(&mut self, target: &Arc<Target>) {
+        self.0.asked = Some(AskedFor::Read(target.clone()));
     }
 
     /// Notes the rule that allows the call.
@@ -291,9 +305,14 @@ impl Record {
         self.end("complete");
     }
 
-    /// Closes the record: the call was made and broke off, for which `outcome` is the word.
+    /// Closes the record: the call was made and the upstream broke it off, for which `outcome` is the word.
     pub(crate) fn broken(self, outcome: &'static str) {
         self.end(outcome);
+    }
+
+    /// Closes the record: the call was made, and its connection is gone or is being ended.
+    pub(crate) fn aborted(self) {
+        drop(self);
     }
 
     fn end(mut self, outcome: &'static str) {
@@ -316,7 +335,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.closed {
-            self.end("aborted");
+            self.end(self.cut.outcome());
         }
     }
 }

@@ -200,24 +200,32 @@ impl Relayed {
         }
     }
 
+    /// The upstream broke the answer off.
     fn break_off(&mut self, outcome: &'static str) -> Broken {
-        let sent = self
-            .connection
-            .take()
-            .map(|connection| connection.sent_bytes());
-        if let Some(mut record) = self.record.take() {
-            record.sent_bytes(sent.unwrap_or_default());
+        if let Some(record) = self.give_up() {
             record.broken(outcome);
         }
         Broken
     }
+
+    /// Drops the connection; the record, if it is still open, knows what was sent on it.
+    fn give_up(&mut self) -> Option<Record> {
+        let sent = self
+            .connection
+            .take()
+            .map(|connection| connection.sent_bytes());
+        let mut record = self.record.take()?;
+        record.sent_bytes(sent.unwrap_or_default());
+        Some(record)
+    }
 }
 
 impl Drop for Relayed {
-    /// The agent went away: what was under way is on record, and the connection rests no more.
+    /// The agent went away, or its connection is ended: what was under way is on record, and the upstream's connection
+    /// rests no more.
     fn drop(&mut self) {
-        if self.record.is_some() {
-            let Broken = self.break_off("aborted");
+        if let Some(record) = self.give_up() {
+            record.aborted();
         }
     }
 }

@@ -66,8 +66,8 @@ struct Request<'a> {
     port: Option<u16>,
     path: &'a str,
     bytes: u64,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    query_names: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    query_names: Vec<String>,
     /// Whether the fields are the agent's own words because they could not be read in one way.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     as_sent: bool,
@@ -202,21 +202,14 @@ impl Open {
     fn request<'a>(&'a self, asked: &'a AskedFor) -> Request<'a> {
         let bytes = self.upstream.sent_bytes;
         match asked {
-            AskedFor::Read {
-                method,
-                scheme,
-                host,
-                port,
-                path,
-                query_names,
-            } => Request {
-                method,
-                scheme: Some(scheme.as_str()),
-                host: host.as_str(),
-                port: Some(*port),
-                path,
+            AskedFor::Read(target) => Request {
+                method: target.method().as_str(),
+                scheme: Some(target.scheme().as_str()),
+                host: target.host().as_str(),
+                port: Some(target.port()),
+                path: target.path().as_str(),
                 bytes,
-                query_names,
+                query_names: target.query().map(query_names).unwrap_or_default(),
                 as_sent: false,
             },
             AskedFor::Seen(seen) => Request {
@@ -226,7 +219,7 @@ impl Open {
                 port: None,
                 path: &seen.path,
                 bytes,
-                query_names: &[],
+                query_names: Vec::new(),
                 as_sent: true,
             },
         }
@@ -287,7 +280,7 @@ pub(super) fn line(event: &impl Serialize) -> Vec<u8> {
 }
 
 /// The names of a query as the log lists them.
-pub(super) fn query_names(query: &Query) -> Vec<String> {
+fn query_names(query: &Query) -> Vec<String> {
     query
         .names()
         .take(QUERY_NAMES_MAX)

@@ -71,7 +71,7 @@ impl Permit {
     }
 
     /// Where the call goes.
-    pub fn target(&self) -> &Target {
+    pub fn target(&self) -> &Arc<Target> {
         self.asked.target()
     }
 

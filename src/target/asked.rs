@@ -3,6 +3,8 @@
 //! Nothing later reads a URI, a `Host` header or the agent's framing again. What cannot be read in exactly one
 //! way is refused, never repaired.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Request, Uri, header, request::Parts};
 use hyper::body::Incoming;
 
@@ -15,7 +17,7 @@ use crate::{
 /// A call as the agent asked for it: where it goes, and what goes along once it is cleaned.
 #[derive(Debug)]
 pub struct Asked {
-    target: Target,
+    target: Arc<Target>,
     headers: HeaderMap,
     body: Incoming,
 }
@@ -69,7 +71,7 @@ impl Asked {
         let (parts, body) = request.into_parts();
         match target(&parts, ingress, cleartext) {
             Ok(target) => Ok(Asked {
-                target,
+                target: Arc::new(target),
                 headers: parts.headers,
                 body,
             }),
@@ -80,13 +82,13 @@ impl Asked {
         }
     }
 
-    /// Where the call goes.
-    pub fn target(&self) -> &Target {
+    /// Where the call goes; shared with the record of the call and the register of what is under way.
+    pub fn target(&self) -> &Arc<Target> {
         &self.target
     }
 
     /// The parts from which the outbound request is built anew.
-    pub fn into_parts(self) -> (Target, HeaderMap, Incoming) {
+    pub fn into_parts(self) -> (Arc<Target>, HeaderMap, Incoming) {
         (self.target, self.headers, self.body)
     }
 }
