@@ -15,6 +15,7 @@ mod file;
 mod gate;
 mod host;
 mod mistake;
+mod placement;
 mod revoked;
 mod roles;
 mod rule;

@@ -21,7 +21,7 @@ use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
 use self::vault::{Vault, VaultError};
 
 use crate::{
-    inject::header::Unsendable,
+    inject::placement::Unsendable,
     refusal::{Reason, Refusal},
     secret::Secret,
 };

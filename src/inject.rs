@@ -4,11 +4,16 @@
 //! judged host, its headers by `headers`' list, its framing by the connection. The credential goes in last, and
 //! only after role and host were held against the catalogue once more.
 
+pub(crate) mod basic;
 pub(crate) mod header;
+pub(crate) mod placement;
+pub(crate) mod query;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header as names};
 use hyper::body::Incoming;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+use zeroize::Zeroizing;
 
 use crate::{
     credential::Loan,
@@ -16,12 +21,12 @@ use crate::{
     limit::{Admission, Slot},
     refusal::{Reason, Refusal},
     scope::Permit,
+    secret::{Ready, Secret},
     target::{Host, Scheme, Target},
     upstream::{Place, Route, sending::Sending},
 };
 
 /// What may leave: made of an admission, a route and, if the rule names one, a lease.
-#[derive(Debug)]
 #[must_use = "an outbound is sent or the call ends"]
 pub(crate) struct Outbound {
     pub(crate) place: Place,
@@ -51,7 +56,7 @@ impl Outbound {
         // What is told upstream is what the agent takes, read once.
         let takes_trailers = request.headers().contains_key(names::TE);
         let request = match loan {
-            Some(loan) => put_in(request, &loan),
+            Some(loan) => put_in(request, loan.lease.ready())?,
             None => request,
         };
         Ok(Outbound {
@@ -61,6 +66,15 @@ impl Outbound {
             slot,
             takes_trailers,
         })
+    }
+}
+
+impl fmt::Debug for Outbound {
+    /// The request's URI may hold the credential: only the place is told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,10 +173,33 @@ fn host_field(host: &Host, port: u16, scheme: Scheme) -> Result<HeaderValue, Ref
 }
 
 /// The credential, last and alone: whatever the slot held before is gone, and nothing comes into it later.
-fn put_in(mut request: Request<Sending>, loan: &Loan) -> Request<Sending> {
-    request.body_mut().reserve(loan.credential.header.clone());
-    request
-        .headers_mut()
-        .insert(loan.credential.header.clone(), loan.lease.header().clone());
-    request
+fn put_in(mut request: Request<Sending>, ready: &Ready) -> Result<Request<Sending>, Refusal> {
+    match ready {
+        Ready::Header(name, value) => {
+            request.body_mut().reserve(name.clone());
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        Ready::Parameter(parameter) => {
+            *request.uri_mut() = with_parameter(request.uri(), parameter)?;
+        }
+    }
+    Ok(request)
+}
+
+/// The URI with `parameter` behind whatever query it has; its memory is wiped with its last clone.
+fn with_parameter(uri: &Uri, parameter: &Secret) -> Result<Uri, Refusal> {
+    let own = uri.path_and_query().map_or("/", |own| own.as_str());
+    let joint = if own.contains('?') { "&" } else { "?" };
+    let parts = [own, joint, parameter.expose()];
+    let size = parts.iter().map(|part| part.len()).sum();
+    let mut text = Zeroizing::new(Vec::with_capacity(size));
+    for part in parts {
+        text.extend_from_slice(part.as_bytes());
+    }
+    Uri::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| {
+        Refusal::because(
+            Reason::TargetMalformed,
+            "the target with its credential is no URI",
+        )
+    })
 }

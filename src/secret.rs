@@ -3,8 +3,10 @@
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
 mod lease;
+mod ready;
 
 pub(crate) use lease::{Class, Lease, Mark, Term};
+pub(crate) use ready::Ready;
 
 use std::fmt;
 
@@ -47,6 +49,13 @@ impl Secret {
     /// The value itself. Each call site is a place where a secret could leak: keep them few.
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Zeroizing<String>> for Secret {
+    /// Takes over a text that was wiped on drop already.
+    fn from(value: Zeroizing<String>) -> Secret {
+        Secret(value)
     }
 }
 

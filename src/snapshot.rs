@@ -17,7 +17,6 @@ use crate::{
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
-    metrics::RoleCounts,
     refusal::{Reason, Refusal},
     scope::{Permit, Role},
     target::Host,
@@ -47,8 +46,6 @@ pub(crate) struct Snapshot {
 pub(crate) struct Standing {
     /// The role.
     pub(crate) role: Arc<Role>,
-    /// Where the role's calls are counted.
-    pub(crate) counts: Arc<RoleCounts>,
     /// The limit of the role.
     pub(crate) limit: Arc<Bucket>,
     /// What each rule refers to, in the order of the role's rules.

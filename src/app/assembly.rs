@@ -18,7 +18,6 @@ use crate::{
     },
     event::{Log, Sink, Writer},
     limit::Limits,
-    metrics::Metrics,
     proxy::Gate,
     scope::{Effect, Role, RuleLimit},
     snapshot::{RuleStanding, Snapshot, Standing},
@@ -56,12 +55,8 @@ pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> 
             .map_err(|error| StartError::because(&path.display().to_string(), error))?;
         sinks.push(file);
     }
-    Log::start(
-        sinks,
-        settings.connections_max as usize,
-        Arc::new(Metrics::new()),
-    )
-    .map_err(|error| StartError::because("the event writer", error))
+    Log::start(sinks, settings.connections_max as usize)
+        .map_err(|error| StartError::because("the event writer", error))
 }
 
 /// The gate itself, listening on `own`.
@@ -78,7 +73,7 @@ pub(super) fn gate(
         .map(vault)
         .transpose()?
         .map(Arc::new);
-    let snapshot = snapshot(settings, (&limits, log.metrics()), vault.as_ref())?;
+    let snapshot = snapshot(settings, &limits, vault.as_ref())?;
     let gate = Gate {
         snapshot: ArcSwap::from_pointee(snapshot),
         log,
@@ -135,7 +130,7 @@ fn vault(settings: &config::Vault) -> Result<Vault, StartError> {
 
 fn snapshot(
     settings: &Settings,
-    (limits, metrics): (&Limits, &Metrics),
+    limits: &Limits,
     vault: Option<&Arc<Vault>>,
 ) -> Result<Snapshot, StartError> {
     let authority = &settings.gate.interception;
@@ -148,12 +143,7 @@ fn snapshot(
     }
     let mut standings = HashMap::new();
     for (identity, role) in &settings.role_of {
-        let standing = standing(
-            settings,
-            role,
-            identity.as_str(),
-            (limits, metrics, &credentials),
-        );
+        let standing = standing(settings, role, identity.as_str(), (limits, &credentials));
         standings.insert(identity.clone(), Arc::new(standing));
     }
     let pins: Pins = settings
@@ -199,11 +189,10 @@ fn credential(
         name: configured.name.clone(),
         roles: configured.roles.clone(),
         hosts: configured.hosts.clone(),
-        header: configured.header.clone(),
         source: word,
         entry: Entry::new(
             source,
-            configured.template.clone(),
+            configured.placement.clone(),
             configured.max_ttl,
             names,
         ),
@@ -214,7 +203,7 @@ fn standing(
     settings: &Settings,
     role: &Arc<Role>,
     identity: &str,
-    (limits, metrics, credentials): (&Limits, &Metrics, &HashMap<Arc<str>, Arc<Credential>>),
+    (limits, credentials): (&Limits, &HashMap<Arc<str>, Arc<Credential>>),
 ) -> Standing {
     let limit = RuleLimit {
         rate: Some(role.limit),
@@ -238,7 +227,6 @@ fn standing(
     };
     Standing {
         role: role.clone(),
-        counts: metrics.role(&role.name),
         limit: limits.bucket(format!("role {}", role.name), limit),
         rules: role.rules().iter().map(refers_to).collect(),
         exceptions: settings

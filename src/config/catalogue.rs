@@ -6,18 +6,17 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use http::HeaderName;
 use time::Date;
 
 use super::{
     fields::Fields,
     gate::vault,
     host,
-    mistake::{Place, Wrong, quoted},
-    scalar,
+    mistake::{Place, Wrong},
+    placement, scalar,
     value::Value,
 };
-use crate::{headers, inject::header::HeaderTemplate, scope::HostPattern};
+use crate::{inject::placement::Placement, scope::HostPattern};
 
 /// An entry of the catalogue.
 #[derive(Debug)]
@@ -30,10 +29,8 @@ pub(crate) struct Credential {
     pub(crate) hosts: Vec<HostPattern>,
     /// Where its value comes from.
     pub(crate) source: Source,
-    /// The header that carries it.
-    pub(crate) header: HeaderName,
-    /// The value of that header around the secret.
-    pub(crate) template: HeaderTemplate,
+    /// Where in a request it goes.
+    pub(crate) placement: Placement,
     /// How long a value without a lease is used after it was read.
     pub(crate) max_ttl: Duration,
 }
@@ -109,11 +106,10 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     written.hosts = fields.required("hosts", |v| v.each(|v| v.parse(host::pattern)));
     written.vault_at = fields.place_of("vault");
     let source = source(fields);
-    let place = fields.required("place", place);
+    let placement = fields.required("place", placement::lower);
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
     let answered_for = allow_static(fields, written);
     answered_for?;
-    let (header, template) = place?;
     Some(Credential {
         name: Arc::clone(&written.name),
         roles: written
@@ -124,8 +120,7 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
             .collect(),
         hosts: written.hosts.clone()?,
         source: source?,
-        header,
-        template,
+        placement: placement?,
         max_ttl: max_ttl?,
     })
 }
@@ -160,34 +155,6 @@ fn kv2(fields: &mut Fields<'_>) -> Option<Source> {
         path: path?,
         field: field?,
     })
-}
-
-fn place(value: Value<'_>) -> Option<(HeaderName, HeaderTemplate)> {
-    value.mapping(|fields| {
-        let header = fields.required("header", |v| v.parse(header));
-        let template = fields.required("value", |v| v.parse(template));
-        Some((header?, template?))
-    })
-}
-
-fn header(text: &str) -> Result<HeaderName, Wrong> {
-    match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(name) if headers::may_be_injected(&name) => Ok(name),
-        Ok(_) => Err(Wrong::new(
-            format!("the header {} belongs to the connection", quoted(text)),
-            "a credential goes into a header of the request, like Authorization",
-        )),
-        Err(_) => Err(Wrong::new(
-            format!("{} is no name of a header", quoted(text)),
-            "write one like Authorization",
-        )),
-    }
-}
-
-/// Does not repeat the text: where `{token}` was meant, a secret may stand.
-fn template(text: &str) -> Result<HeaderTemplate, Wrong> {
-    HeaderTemplate::parse(text)
-        .map_err(|fault| Wrong::fault("this header value cannot be filled in".into(), fault))
 }
 
 /// Somebody must answer for a value that does not end by itself, and say until when.

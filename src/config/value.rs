@@ -180,6 +180,11 @@ impl<'t> Value<'t> {
         matches!(&self.node.kind, Kind::Scalar { text, plain: true } if Plain::of(text) == Plain::Null)
     }
 
+    /// Whether an empty text is written here, in quotes.
+    pub(crate) fn is_empty_text(self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, plain: false } if text.is_empty())
+    }
+
     /// Whether a single value is written here, no list and no mapping.
     pub(crate) fn is_scalar(self) -> bool {
         matches!(self.node.kind, Kind::Scalar { .. })

@@ -25,7 +25,7 @@ use super::{
     names::LeaseNames,
 };
 use crate::{
-    inject::header::HeaderTemplate,
+    inject::placement::Placement,
     secret::{Class, Lease, Mark, Term},
 };
 
@@ -53,14 +53,14 @@ impl<S: Fetch> Entry<S> {
     /// end is used for `max_ttl` after it was asked for.
     pub(crate) fn new(
         source: S,
-        template: HeaderTemplate,
+        placement: Placement,
         max_ttl: Duration,
         names: LeaseNames,
     ) -> Entry<S> {
         Entry {
             shared: Arc::new(Shared {
                 source,
-                template,
+                placement,
                 max_ttl,
                 names,
                 lease: ArcSwapOption::empty(),
@@ -70,6 +70,11 @@ impl<S: Fetch> Entry<S> {
                 past: Mutex::default(),
             }),
         }
+    }
+
+    /// Where in a request its value goes.
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.shared.placement
     }
 
     /// A lease that is good now, at once if there is one, otherwise after one fetch for all who wait.
@@ -117,7 +122,7 @@ type Outcome = Result<Arc<Lease>, Unavailable>;
 /// What callers and the fetch have in common.
 struct Shared<S> {
     source: S,
-    template: HeaderTemplate,
+    placement: Placement,
     max_ttl: Duration,
     names: LeaseNames,
     lease: ArcSwapOption<Lease>,
@@ -194,7 +199,7 @@ impl<S: Fetch> Shared<S> {
         asked: Instant,
         wall: SystemTime,
     ) -> Result<Lease, SourceError> {
-        let header = self.template.prepare(&fetched.value)?;
+        let ready = self.placement.prepare(&fetched.value)?;
         let (class, length) = match &fetched.lease {
             Some(lease) => (Class::Dynamic, lease.duration),
             None => (Class::Static, self.max_ttl),
@@ -209,7 +214,7 @@ impl<S: Fetch> Shared<S> {
             generation,
             id: self.names.name(&self.source.name(), &fetched, generation),
         };
-        Ok(Lease::new(fetched.value, header, term, mark))
+        Ok(Lease::new(fetched.value, ready, term, mark))
     }
 
     /// The last generation if the value is still the same, otherwise the next.

@@ -5,10 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderName;
-
 use super::Entry;
-use crate::{limit::Admission, refusal::Refusal, scope::HostPattern, secret::Lease, target::Host};
+use crate::{
+    limit::Admission,
+    refusal::{Reason, Refusal},
+    scope::HostPattern,
+    secret::Lease,
+    target::Host,
+};
 
 /// How long a call waits for a lease that is not there yet.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,11 +26,9 @@ pub(crate) struct Credential {
     pub(crate) roles: Vec<Arc<str>>,
     /// Where it may go.
     pub(crate) hosts: Vec<HostPattern>,
-    /// The header that carries it.
-    pub(crate) header: HeaderName,
     /// The kind of its source: `vault` or `file`.
     pub(crate) source: &'static str,
-    /// Its source and the lease at hand.
+    /// Its source, where it goes in a request, and the lease at hand.
     pub(crate) entry: Entry,
 }
 
@@ -49,8 +51,18 @@ impl Credential {
     /// Lends it to an admitted call.
     ///
     /// # Errors
-    /// No valid lease can be had; the call is not made without one.
-    pub(crate) async fn lend(self: &Arc<Credential>, _for: &Admission) -> Result<Loan, Refusal> {
+    /// The call has something of its own where the credential goes; or no valid lease can be had, and the call is
+    /// not made without one.
+    pub(crate) async fn lend(
+        self: &Arc<Credential>,
+        admission: &Admission,
+    ) -> Result<Loan, Refusal> {
+        if self.entry.placement().is_taken(admission.permit().target()) {
+            return Err(Refusal::because(
+                Reason::QueryCredential,
+                "the query has the parameter in which the credential goes",
+            ));
+        }
         let lease = self.entry.lease(LEASE_TIMEOUT).await?;
         Ok(Loan {
             credential: self.clone(),

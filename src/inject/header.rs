@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use super::placement::Unsendable;
 use crate::secret::Secret;
 
 const PLACEHOLDER: &str = "{token}";
@@ -47,7 +48,7 @@ impl HeaderTemplate {
     ///
     /// # Errors
     ///
-    /// [`Unsendable`] when the secret has a byte that no header value may have (RFC 9110 section 5.5).
+    /// [`Unsendable::InHeader`] when the secret has a byte that no header value may have (RFC 9110 section 5.5).
     pub(crate) fn prepare(&self, secret: &Secret) -> Result<HeaderValue, Unsendable> {
         let parts = [&self.before, secret.expose(), &self.after];
         // The capacity is exact, because a buffer that grows leaves a copy of the secret behind.
@@ -57,8 +58,8 @@ impl HeaderTemplate {
         parts
             .iter()
             .for_each(|part| text.extend_from_slice(part.as_bytes()));
-        let mut value =
-            HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| Unsendable)?;
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
+            .map_err(|_| Unsendable::InHeader)?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -89,18 +90,6 @@ impl fmt::Display for TemplateError {
 }
 
 impl std::error::Error for TemplateError {}
-
-/// The secret has a byte that no header value may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unsendable;
-
-impl fmt::Display for Unsendable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value cannot stand in a header")
-    }
-}
-
-impl std::error::Error for Unsendable {}
 
 #[cfg(test)]
 mod tests {
@@ -168,7 +157,7 @@ mod tests {
         let template = HeaderTemplate::parse("Bearer {token}").unwrap();
         assert_eq!(
             template.prepare(&Secret::new("a\r\nb".into())),
-            Err(Unsendable)
+            Err(Unsendable::InHeader)
         );
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::Secret;
+use super::{Ready, Secret};
 
 /// The most by which a lease ends early for us, so that the other side never sees a credential past its end.
 const SKEW_MAX: Duration = Duration::from_secs(2);
@@ -20,7 +19,7 @@ const TERM_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Lease {
     value: Secret,
-    header: HeaderValue,
+    ready: Ready,
     term: Term,
     mark: Mark,
 }
@@ -82,15 +81,11 @@ impl Term {
 }
 
 impl Lease {
-    /// Puts a lease together; `header` is made of `value` and marked sensitive.
-    pub(crate) fn new(value: Secret, header: HeaderValue, term: Term, mark: Mark) -> Lease {
-        debug_assert!(
-            header.is_sensitive(),
-            "a header value made of a secret is sensitive"
-        );
+    /// Puts a lease together; `ready` is made of `value`.
+    pub(crate) fn new(value: Secret, ready: Ready, term: Term, mark: Mark) -> Lease {
         Lease {
             value,
-            header,
+            ready,
             term,
             mark,
         }
@@ -101,9 +96,9 @@ impl Lease {
         &self.value
     }
 
-    /// The header value that carries the credential; marked sensitive, wiped with its last clone.
-    pub(crate) fn header(&self) -> &HeaderValue {
-        &self.header
+    /// What carries the credential, ready to be put in.
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
     }
 
     /// Whether it may still be used for a request that begins now.

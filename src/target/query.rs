@@ -126,6 +126,14 @@ impl Query {
         &self.text
     }
 
+    /// Whether some reader takes one of its parameters for `name`, a plain text: under other escapes, in another
+    /// case, with brackets, with other or no hyphens, dots and underscores, behind either separator.
+    pub fn may_name(&self, name: &str) -> bool {
+        let wanted = squeezed(&underscored(name));
+        let mut names = self.text.split(['&', ';']).map(decoded_name);
+        names.any(|own| own.map_or(true, |own| squeezed(&underscored(&own)) == wanted))
+    }
+
     /// The decoded names in their order, for the log: what stands before the first `=` of each `&` piece.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.text
@@ -175,19 +183,27 @@ fn has_escape(name: &str) -> bool {
         .any(|after| escaped_byte(&mut after.bytes()).is_some())
 }
 
-/// Judges a name without its brackets: `name[]` and `[name]` are `name` to PHP, Rails and Node.
 fn check_name(name: &str) -> Result<(), QueryFault> {
-    let outermost = name.split(['[', ']']).find(|part| !part.is_empty());
-    let outermost = outermost.unwrap_or_default().trim().to_lowercase();
-    let underscored = outermost.replace(['-', '.', ' '], "_");
+    let underscored = underscored(name);
     if OVERRIDE_NAMES.contains(&underscored.as_str()) {
         return Err(QueryFault::Override);
     }
-    let squeezed = underscored.replace('_', "");
-    if is_credential(&squeezed) {
+    if is_credential(&squeezed(&underscored)) {
         return Err(QueryFault::Credential);
     }
     Ok(())
+}
+
+/// A name as the readers that fold most see it: lower case, one sign for all that joins words, and without its
+/// brackets, since `name[]` and `[name]` are `name` to PHP, Rails and Node.
+fn underscored(name: &str) -> String {
+    let outermost = name.split(['[', ']']).find(|part| !part.is_empty());
+    let outermost = outermost.unwrap_or_default().trim().to_lowercase();
+    outermost.replace(['-', '.', ' '], "_")
+}
+
+fn squeezed(underscored: &str) -> String {
+    underscored.replace('_', "")
 }
 
 fn is_credential(squeezed: &str) -> bool {

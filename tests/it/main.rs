@@ -24,6 +24,7 @@ mod limits;
 mod log;
 mod openbao;
 mod path;
+mod placement;
 mod refusals;
 mod scope;
 mod streaming;

@@ -165,6 +165,8 @@ fn places() {
         (place, "place: {header: X-Key, value: '{user}:{token}'}"),
         (place, "place: {header: X-Key, value: {token}}"),
         (place, "place: {query: key, value: '{token}'}"),
+        (place, "place: {header: X-Key}"),
+        (place, "place: {}"),
     ]), @r#"
     place: {header: X-Api-Key, value: '{token}'}
       nothing
@@ -187,8 +189,61 @@ fn places() {
     place: {header: X-Key, value: {token}}
       credentials.yaml:15:33: a mapping stands here; text is needed
     place: {query: key, value: '{token}'}
-      credentials.yaml:15:10: the key "header" is missing; it is mandatory
-      credentials.yaml:15:11: unknown key "query"; the keys here are header, value
+      credentials.yaml:15:18: "key" stands here; a mapping like {key: value} is needed
+    place: {header: X-Key}
+      credentials.yaml:15:10: a header and its value are written together; write header: Authorization, value: "Bearer {token}"
+    place: {}
+      credentials.yaml:15:10: the credential goes nowhere; write header and value, basic: {user, password} or query: {name}
+    "#);
+}
+
+#[test]
+fn places_other_than_a_header() {
+    let place = "place: {header: Authorization, value: \"Bearer {token}\"}";
+    insta::assert_snapshot!(said_of(&[
+        (place, "place: {basic: {user: x-access-token, password: '{token}'}}"),
+        (place, "place: {basic: {user: '{token}', password: ''}}"),
+        (place, "place: {basic: {user: '{token}'}}"),
+        (place, "place: {basic: {password: '{token}'}}"),
+        (place, "place: {basic: {user: alice, password: hunter2}}"),
+        (place, "place: {basic: {user: '{token}', password: '{token}'}}"),
+        (place, "place: {basic: {user: 'a:b', password: '{token}'}}"),
+        (place, "place: {basic: {name: alice, password: '{token}'}}"),
+        (place, "place: {query: {name: api_key}}"),
+        (place, "place: {query: {name: 'key[]'}}"),
+        (place, "place: {query: {name: ''}}"),
+        (place, "place: {query: {}}"),
+        (place, "place: {query: {name: key, value: '{token}'}}"),
+        (place, "place: {query: {name: key}, basic: {user: '{token}'}}"),
+    ]), @r#"
+    place: {basic: {user: x-access-token, password: '{token}'}}
+      nothing
+    place: {basic: {user: '{token}', password: ''}}
+      nothing
+    place: {basic: {user: '{token}'}}
+      nothing
+    place: {basic: {password: '{token}'}}
+      nothing
+    place: {basic: {user: alice, password: hunter2}}
+      credentials.yaml:15:18: these Basic credentials cannot be filled in; the user or the password is to be `{token}`, where the secret goes
+    place: {basic: {user: '{token}', password: '{token}'}}
+      credentials.yaml:15:18: these Basic credentials cannot be filled in; only one of user and password may be `{token}`
+    place: {basic: {user: 'a:b', password: '{token}'}}
+      credentials.yaml:15:18: these Basic credentials cannot be filled in; a user may have no colon (RFC 7617)
+    place: {basic: {name: alice, password: '{token}'}}
+      credentials.yaml:15:19: unknown key "name"; the keys here are user, password
+    place: {query: {name: api_key}}
+      nothing
+    place: {query: {name: 'key[]'}}
+      credentials.yaml:15:25: "key[]" is no name of a parameter; a parameter has up to 64 of A-Z, a-z, 0-9 and - . _ ~, like api_key
+    place: {query: {name: ''}}
+      credentials.yaml:15:25: this text is empty; write one
+    place: {query: {}}
+      credentials.yaml:15:18: the key "name" is missing; it is mandatory
+    place: {query: {name: key, value: '{token}'}}
+      credentials.yaml:15:30: unknown key "value"; the keys here are name
+    place: {query: {name: key}, basic: {user: '{token}'}}
+      credentials.yaml:15:10: the credential goes to two places; keep header and value, basic or query
     "#);
 }
 
@@ -203,17 +258,17 @@ fn static_values() {
         ("owner: platform-ai@example.com, ", ""),
     ]), @r#"
     max_ttl: forever
-      credentials.yaml:17:12: "forever" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      credentials.yaml:24:12: "forever" is no duration; write it like 30s, 10m or 1h, up to 8784h
     # max_ttl: 1h
       credentials.yaml:7:3: the key "max_ttl" is missing; it is mandatory
       # {
       credentials.yaml:7:3: the value of this credential does not end by itself; write who answers for it: allow_static: {owner, rotate_by}
     rotate_by: 2026-11-21
-      warning: credentials.yaml:19:61: this credential was to be replaced by 2026-11-21; replace the value and move the date
+      warning: credentials.yaml:26:61: this credential was to be replaced by 2026-11-21; replace the value and move the date
     rotate_by: soon
-      credentials.yaml:19:61: "soon" is no date; write a day that exists as year-month-day, like 2027-04-30
+      credentials.yaml:26:61: "soon" is no date; write a day that exists as year-month-day, like 2027-04-30
 
-      credentials.yaml:19:17: the key "owner" is missing; it is mandatory
+      credentials.yaml:26:17: the key "owner" is missing; it is mandatory
     "#);
 }
 
@@ -222,7 +277,7 @@ fn a_credential_that_nobody_uses_is_worth_a_look() {
     let text = fs::read_to_string(Example::new().path("credentials.yaml")).expect("the example");
     let second = text.replace("github-triage:\n", "unused:\n");
     let example = Example::new().file("credentials.yaml", &format!("{text}{second}"));
-    insta::assert_snapshot!(example.said(), @r#"warning: credentials.yaml:24:1: no rule names the credential "unused"; take it away if nobody needs it"#);
+    insta::assert_snapshot!(example.said(), @r#"warning: credentials.yaml:31:1: no rule names the credential "unused"; take it away if nobody needs it"#);
     assert!(
         Example::new()
             .file("credentials.yaml", "# none\n")

@@ -5,16 +5,26 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::{
     credential::{LeaseInfo, vault::VaultError},
-    secret::Secret,
+    inject::header::HeaderTemplate,
+    secret::{Ready, Secret},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_secs(5);
+
+/// The value of the header that carries the lease's secret.
+fn sent(lease: &Lease) -> &HeaderValue {
+    match lease.ready() {
+        Ready::Header(_, value) => value,
+        Ready::Parameter(_) => panic!("the entry's placement is a header"),
+    }
+}
 
 /// Gives the scripted answers one after the other, the last one again and again.
 #[derive(Clone, Default)]
@@ -55,8 +65,11 @@ impl Script {
     }
 
     fn entry(&self) -> Entry<Script> {
-        let template = HeaderTemplate::parse("Bearer {token}").unwrap();
-        Entry::new(self.clone(), template, HOUR, LeaseNames::random().unwrap())
+        let placement = Placement::Header {
+            name: AUTHORIZATION,
+            template: HeaderTemplate::parse("Bearer {token}").unwrap(),
+        };
+        Entry::new(self.clone(), placement, HOUR, LeaseNames::random().unwrap())
     }
 }
 
@@ -112,7 +125,7 @@ async fn nothing_is_fetched_before_somebody_asks() {
     let entry = script.entry();
     sleep(HOUR * 5).await;
     assert_eq!(script.asked(), 0);
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,9 +145,9 @@ async fn a_use_after_half_of_the_time_fetches_the_next_without_waiting_for_it() 
     let entry = script.entry();
     entry.lease(SOON).await.unwrap();
     advance(HOUR / 2).await;
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer a");
     settle().await;
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer b");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer b");
     assert_eq!(script.asked(), 2);
 }
 
@@ -188,7 +201,7 @@ async fn a_lease_of_the_source_is_replaced_at_two_thirds() {
     advance(Duration::from_secs(5)).await;
     entry.lease(SOON).await.unwrap();
     settle().await;
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer b");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer b");
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +220,7 @@ async fn a_source_that_is_down_is_outlived_until_the_end_and_not_longer() {
     entry.lease(SOON).await.unwrap();
     for _ in 0..59 {
         advance(Duration::from_secs(60)).await;
-        assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+        assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer a");
         settle().await;
     }
     advance(Duration::from_secs(58)).await;
@@ -251,7 +264,7 @@ async fn a_source_that_comes_back_is_noticed_when_the_rest_is_over() {
     script.says(Answer::Value("a"));
     assert!(entry.lease(SOON).await.is_err());
     advance(refused.retry_after).await;
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,7 +314,7 @@ async fn all_who_wait_share_one_fetch() {
         })
         .collect();
     for waiter in waiters {
-        assert_eq!(waiter.await.unwrap().unwrap().header(), "Bearer a");
+        assert_eq!(sent(&waiter.await.unwrap().unwrap()), "Bearer a");
     }
     assert_eq!(script.asked(), 1);
 }
@@ -313,7 +326,7 @@ async fn a_wait_ends_at_its_deadline_and_the_fetch_goes_on() {
     let second = Duration::from_secs(1);
     let refused = entry.lease(second).await.unwrap_err();
     assert_eq!(refused.retry_after, PATIENCE);
-    assert_eq!(entry.lease(SOON).await.unwrap().header(), "Bearer a");
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer a");
     assert_eq!(script.asked(), 1);
 }
 

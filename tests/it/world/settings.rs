@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::pki::{TRUST_DOMAIN, spiffe_id, write_private};
 
 /// The catalogue of every world: name, host, where the secret goes.
-pub(crate) const CATALOGUE: [(&str, &str, &str); 3] = [
+pub(crate) const CATALOGUE: [(&str, &str, &str); 6] = [
     (
         "api-a",
         "api.a.test",
@@ -23,6 +23,17 @@ pub(crate) const CATALOGUE: [(&str, &str, &str); 3] = [
         "api.c.test",
         r#"{header: X-Vendor-Pass, value: "{token}"}"#,
     ),
+    (
+        "git",
+        "git.test",
+        r#"{basic: {user: x-access-token, password: "{token}"}}"#,
+    ),
+    (
+        "payments",
+        "payments.test",
+        r#"{basic: {user: "{token}", password: ""}}"#,
+    ),
+    ("weather", "weather.test", "{query: {name: app_id}}"),
 ];
 
 /// Where the upstreams of a world are; other loopback addresses stay forbidden.

@@ -1,12 +1,13 @@
 //! The client and the cache against a real OpenBao, over TLS.
 
+use http::header::AUTHORIZATION;
 use tokio::time::{advance, pause, resume};
 
 use super::{server::OpenBao, *};
 use crate::{
     credential::{Entry, LeaseNames, Source, Unavailable},
-    inject::header::HeaderTemplate,
-    secret::Lease,
+    inject::{header::HeaderTemplate, placement::Placement},
+    secret::{Lease, Ready},
 };
 
 const POLICY: &str = r#"path "secret/data/team/*" { capabilities = ["read"] }"#;
@@ -55,8 +56,11 @@ impl World {
             path: "team/github".into(),
             field: "token".into(),
         };
-        let template = HeaderTemplate::parse("Bearer {token}").unwrap();
-        Entry::new(source, template, HOUR, LeaseNames::random().unwrap())
+        let placement = Placement::Header {
+            name: AUTHORIZATION,
+            template: HeaderTemplate::parse("Bearer {token}").unwrap(),
+        };
+        Entry::new(source, placement, HOUR, LeaseNames::random().unwrap())
     }
 
     /// The accessors of the tokens that logins gave and that are still good.
@@ -73,7 +77,15 @@ impl World {
 
 async fn header(entry: &Entry) -> Result<String, Unavailable> {
     let lease = entry.lease(SOON).await?;
-    Ok(lease.header().to_str().unwrap().to_owned())
+    Ok(sent(&lease).to_owned())
+}
+
+/// The value of the header that carries the lease's secret.
+fn sent(lease: &Lease) -> &str {
+    match lease.ready() {
+        Ready::Header(_, value) => value.to_str().unwrap(),
+        Ready::Parameter(_) => panic!("the entry's placement is a header"),
+    }
 }
 
 /// Moves the gate's clock, not the server's.
@@ -160,13 +172,13 @@ async fn a_new_version_is_seen_after_the_refresh() {
     let world = World::start().await;
     let entry = world.entry();
     let first = entry.lease(SOON).await.unwrap();
-    assert_eq!(first.header(), "Bearer first");
+    assert_eq!(sent(&first), "Bearer first");
     world.server.put("team/github", "second").await;
     assert_eq!(header(&entry).await.as_deref(), Ok("Bearer first"));
     later(HOUR / 2).await;
     assert_eq!(header(&entry).await.as_deref(), Ok("Bearer first"));
     let second = changed(&entry, &first).await;
-    assert_eq!(second.header(), "Bearer second");
+    assert_eq!(sent(&second), "Bearer second");
     assert_eq!((first.generation(), second.generation()), (1, 2));
     assert_ne!(first.id(), second.id());
 }
