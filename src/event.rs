@@ -11,7 +11,7 @@ mod shape;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,8 @@ use self::{counted::Window, shape::line};
 use crate::{
     identity::certificate::Caller,
     limit::Admission,
+    metrics::{Metrics, OpenCall, RoleCounts, StatusClass},
+    outcome::{Cut, Outcome},
     refusal::{Reason, Refusal},
     scope::{Permit, Role, Verb, Written},
     target::{Target, asked::Seen},
@@ -57,6 +59,8 @@ struct Open {
     snapshot: Arc<str>,
     caller: Option<Arc<Caller>>,
     role: Option<Arc<Role>>,
+    /// The call among those of its role.
+    counted: Option<OpenCall>,
     asked: Option<AskedFor>,
     rule: Option<RuleTaken>,
     credential: Option<CredentialUsed>,
@@ -87,30 +91,13 @@ pub(crate) struct Source {
     cut: Cut,
 }
 
-/// Why the calls of a connection break off, once somebody has decided so: told before the connection is dropped.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Cut(Arc<OnceLock<&'static str>>);
-
-impl Cut {
-    /// Tells `outcome` of the calls that are about to break off; the first to tell is the one who ends them.
-    #[expect(dead_code, reason = "whoever ends connections tells it")]
-    pub(crate) fn tell(&self, outcome: &'static str) {
-        let _told_before = self.0.set(outcome);
-    }
-
-    /// The outcome of a call that breaks off: the agent went away, if nobody says otherwise.
-    fn outcome(&self) -> &'static str {
-        self.0.get().copied().unwrap_or("aborted")
-    }
-}
-
 impl Source {
     /// The source of a caller's records.
     pub(crate) fn of(log: &Log, caller: &Arc<Caller>) -> Source {
         Source {
             caller: Some(caller.clone()),
             window: log.window(caller.id.as_str()),
-            cut: Cut::default(),
+            cut: log.cut().part(),
         }
     }
 
@@ -119,7 +106,7 @@ impl Source {
         Source {
             caller: None,
             window: log.window(""),
-            cut: Cut::default(),
+            cut: log.cut().part(),
         }
     }
 
@@ -170,7 +157,11 @@ impl Record {
         source: &Source,
         snapshot: &Arc<str>,
     ) -> Result<Record, Unavailable> {
-        let room = log.reserve(log::LINES_PER_CALL)?;
+        let room = log.reserve(log::LINES_PER_CALL).inspect_err(|_| {
+            let metrics = log.metrics();
+            metrics.refusals_unrecorded.count();
+            metrics.nobody.refusals.count(Reason::AuditUnavailable);
+        })?;
         Ok(Record(Box::new(Open {
             window: source.window.clone(),
             cut: source.cut.clone(),
@@ -182,6 +173,7 @@ impl Record {
             snapshot: snapshot.clone(),
             caller: source.caller.clone(),
             role: None,
+            counted: None,
             asked: None,
             rule: None,
             credential: None,
@@ -196,9 +188,10 @@ impl Record {
         &self.0.id
     }
 
-    /// Notes the role in which the caller acts.
-    pub(crate) fn role(&mut self, role: &Arc<Role>) {
+    /// Notes the role in which the caller acts, and where its calls are counted.
+    pub(crate) fn role(&mut self, role: &Arc<Role>, counts: &Arc<RoleCounts>) {
         self.0.role = Some(role.clone());
+        self.0.counted = Some(counts.open());
     }
 
     /// Notes what the agent wrote, if it could not be read.
@@ -294,19 +287,22 @@ impl Record {
     /// for calls that are on record as allowed.
     pub(crate) fn refused(mut self, refusal: &Refusal) {
         self.0.closed = true;
+        self.0.counts().refusals.count(refusal.reason);
         if self.0.announced || self.0.window.admits() {
             let line = line(&self.0.shape(Kind::Refused, Some(refusal), None));
             self.0.room.append(&line);
+        } else {
+            self.0.metrics().refusals_counted.count();
         }
     }
 
     /// Closes the record: the call was made and its answer went back whole.
     pub(crate) fn ended(self) {
-        self.end("complete");
+        self.end(Outcome::Complete);
     }
 
     /// Closes the record: the call was made and the upstream broke it off, for which `outcome` is the word.
-    pub(crate) fn broken(self, outcome: &'static str) {
+    pub(crate) fn broken(self, outcome: Outcome) {
         self.end(outcome);
     }
 
@@ -315,7 +311,7 @@ impl Record {
         drop(self);
     }
 
-    fn end(mut self, outcome: &'static str) {
+    fn end(mut self, outcome: Outcome) {
         self.0.end(outcome);
     }
 
@@ -325,10 +321,35 @@ impl Record {
 }
 
 impl Open {
-    fn end(&mut self, outcome: &'static str) {
+    fn end(&mut self, outcome: Outcome) {
         self.closed = true;
+        self.count(outcome);
         let line = line(&self.shape(Kind::Ended, None, Some(outcome)));
         self.room.append(&line);
+    }
+
+    fn count(&self, outcome: Outcome) {
+        let (counts, metrics) = (self.counts(), self.metrics());
+        counts.calls.count(outcome);
+        if let Some(status) = self.upstream.status {
+            counts.answers.count(StatusClass::of(status));
+        }
+        metrics.call_time.observe(micros(self.begun.elapsed()));
+        if let Some(decide) = self.spent.decide {
+            metrics.decide_time.observe(decide);
+        }
+        if let Some(first_byte) = self.spent.first_byte {
+            metrics.first_byte_time.observe(first_byte);
+        }
+    }
+
+    fn counts(&self) -> &RoleCounts {
+        let of_role = self.counted.as_ref().map(OpenCall::counts);
+        of_role.unwrap_or(&self.metrics().nobody)
+    }
+
+    fn metrics(&self) -> &Metrics {
+        self.room.log().metrics()
     }
 }
 

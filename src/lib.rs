@@ -34,7 +34,7 @@
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
 //! | decides; pure, the day is a parameter | [`scope`] |
-//! | words | [`identity`], [`target`], `headers`, `secret`, [`refusal`] |
+//! | words | [`identity`], [`target`], `headers`, `secret`, [`refusal`], `outcome`, `metrics` (what is counted) |
 //!
 //! Two exceptions, each for a type that its owner must name: `event` notes what `limit` and `scope` decided, and
 //! `upstream` takes an `inject::Outbound`, since nothing else may leave.
@@ -62,6 +62,8 @@ mod headers;
 pub mod identity;
 mod inject;
 mod limit;
+mod metrics;
+mod outcome;
 mod proxy;
 pub mod refusal;
 mod refuse;

@@ -104,7 +104,7 @@ async fn pass(
     let now = OffsetDateTime::now_utc();
     let today = now.date();
     let standing = snapshot.standing(&agent.caller, now)?;
-    record.role(&standing.role);
+    record.role(&standing.role, &standing.counts);
 
     // where
     let cleartext = |host: &Host, port| standing.is_cleartext(host, port, today);

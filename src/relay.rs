@@ -20,6 +20,7 @@ use crate::{
     event::Record,
     headers,
     limit::Slot,
+    outcome::Outcome,
     refusal::{Reason, Refusal},
     upstream::{Answer, Leased, idle::Idle},
 };
@@ -161,13 +162,15 @@ impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.break_off("upstream_aborted")))),
+            Poll::Ready(Some(Err(_))) => {
+                Poll::Ready(Some(Err(self.break_off(Outcome::UpstreamAborted))))
+            }
             Poll::Ready(None) => {
                 self.end();
                 Poll::Ready(None)
             }
             Poll::Pending if self.idle.poll(cx).is_ready() => {
-                Poll::Ready(Some(Err(self.break_off("upstream_idle"))))
+                Poll::Ready(Some(Err(self.break_off(Outcome::UpstreamIdle))))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -201,7 +204,7 @@ impl Relayed {
     }
 
     /// The upstream broke the answer off.
-    fn break_off(&mut self, outcome: &'static str) -> Broken {
+    fn break_off(&mut self, outcome: Outcome) -> Broken {
         if let Some(record) = self.give_up() {
             record.broken(outcome);
         }

@@ -17,6 +17,7 @@ use crate::{
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
+    metrics::RoleCounts,
     refusal::{Reason, Refusal},
     scope::{Permit, Role},
     target::Host,
@@ -46,6 +47,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Standing {
     /// The role.
     pub(crate) role: Arc<Role>,
+    /// Where the role's calls are counted.
+    pub(crate) counts: Arc<RoleCounts>,
     /// The limit of the role.
     pub(crate) limit: Arc<Bucket>,
     /// What each rule refers to, in the order of the role's rules.

@@ -18,6 +18,7 @@ use crate::{
     },
     event::{Log, Sink, Writer},
     limit::Limits,
+    metrics::Metrics,
     proxy::Gate,
     scope::{Effect, Role, RuleLimit},
     snapshot::{RuleStanding, Snapshot, Standing},
@@ -55,8 +56,12 @@ pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> 
             .map_err(|error| StartError::because(&path.display().to_string(), error))?;
         sinks.push(file);
     }
-    Log::start(sinks, settings.connections_max as usize)
-        .map_err(|error| StartError::because("the event writer", error))
+    Log::start(
+        sinks,
+        settings.connections_max as usize,
+        Arc::new(Metrics::new()),
+    )
+    .map_err(|error| StartError::because("the event writer", error))
 }
 
 /// The gate itself, listening on `own`.
@@ -73,7 +78,7 @@ pub(super) fn gate(
         .map(vault)
         .transpose()?
         .map(Arc::new);
-    let snapshot = snapshot(settings, &limits, vault.as_ref())?;
+    let snapshot = snapshot(settings, (&limits, log.metrics()), vault.as_ref())?;
     let gate = Gate {
         snapshot: ArcSwap::from_pointee(snapshot),
         log,
@@ -130,7 +135,7 @@ fn vault(settings: &config::Vault) -> Result<Vault, StartError> {
 
 fn snapshot(
     settings: &Settings,
-    limits: &Limits,
+    (limits, metrics): (&Limits, &Metrics),
     vault: Option<&Arc<Vault>>,
 ) -> Result<Snapshot, StartError> {
     let authority = &settings.gate.interception;
@@ -143,7 +148,12 @@ fn snapshot(
     }
     let mut standings = HashMap::new();
     for (identity, role) in &settings.role_of {
-        let standing = standing(settings, role, identity.as_str(), (limits, &credentials));
+        let standing = standing(
+            settings,
+            role,
+            identity.as_str(),
+            (limits, metrics, &credentials),
+        );
         standings.insert(identity.clone(), Arc::new(standing));
     }
     let pins: Pins = settings
@@ -203,7 +213,7 @@ fn standing(
     settings: &Settings,
     role: &Arc<Role>,
     identity: &str,
-    (limits, credentials): (&Limits, &HashMap<Arc<str>, Arc<Credential>>),
+    (limits, metrics, credentials): (&Limits, &Metrics, &HashMap<Arc<str>, Arc<Credential>>),
 ) -> Standing {
     let limit = RuleLimit {
         rate: Some(role.limit),
@@ -227,6 +237,7 @@ fn standing(
     };
     Standing {
         role: role.clone(),
+        counts: metrics.role(&role.name),
         limit: limits.bucket(format!("role {}", role.name), limit),
         rules: role.rules().iter().map(refers_to).collect(),
         exceptions: settings

@@ -18,6 +18,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::counted::Window;
+use crate::{metrics::Metrics, outcome::Cut};
 
 /// Lines that may wait to be written.
 const WAITING_MAX: usize = 8192;
@@ -48,6 +49,9 @@ struct Shared {
     wake: Condvar,
     handed: watch::Sender<u64>,
     windows: Mutex<HashMap<Arc<str>, Arc<Window>>>,
+    metrics: Arc<Metrics>,
+    /// Why every open call is cut off, once they are.
+    cut: Cut,
 }
 
 #[derive(Debug, Default)]
@@ -110,13 +114,19 @@ pub(crate) struct Writer {
 
 impl Log {
     /// A log to `sinks`, with its writer: so many open calls never want for room by their number alone.
-    pub(crate) fn start(sinks: Vec<Sink>, calls_max: usize) -> io::Result<(Log, Writer)> {
+    pub(crate) fn start(
+        sinks: Vec<Sink>,
+        calls_max: usize,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<(Log, Writer)> {
         let shared = Shared {
             lines_max: WAITING_MAX + calls_max * LINES_PER_CALL,
             queue: Mutex::default(),
             wake: Condvar::new(),
             handed: watch::Sender::new(0),
             windows: Mutex::default(),
+            metrics,
+            cut: Cut::default(),
         };
         let log = Log(Arc::new(shared));
         let writing = log.clone();
@@ -145,6 +155,16 @@ impl Log {
         })
     }
 
+    /// What is counted of what is written.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Why every open call is cut off: to be set before they are.
+    pub(crate) fn cut(&self) -> &Cut {
+        &self.0.cut
+    }
+
     /// The count of refusals for `identity`.
     pub(super) fn window(&self, identity: &str) -> Arc<Window> {
         let mut windows = self
@@ -166,6 +186,11 @@ impl Log {
 }
 
 impl Room {
+    /// The log that gave it.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Appends one line, which ends in a newline; the answer is its number. Room for it must be left.
     pub(crate) fn append(&mut self, line: &[u8]) -> u64 {
         debug_assert!(self.lines > 0, "a line without room");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{AskedFor, Open, SCHEMA, micros};
-use crate::{refusal::Refusal, target::Query};
+use crate::{outcome::Outcome, refusal::Refusal, target::Query};
 
 /// The most names of a query that a line lists.
 const QUERY_NAMES_MAX: usize = 32;
@@ -160,7 +160,7 @@ impl Open {
         &self,
         kind: Kind,
         refusal: Option<&Refusal>,
-        outcome: Option<&'static str>,
+        outcome: Option<Outcome>,
     ) -> Event<'_> {
         Event {
             schema: SCHEMA,
@@ -184,7 +184,7 @@ impl Open {
                 status: self.upstream.status,
                 bytes: self.upstream.answer_bytes,
             }),
-            outcome,
+            outcome: outcome.map(Outcome::as_str),
             time_us: self.time_us(),
         }
     }

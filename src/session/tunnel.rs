@@ -107,7 +107,7 @@ fn refuse_connect(gate: &Gate, agent: &Agent, refusal: &Refusal, parts: &Parts) 
         return refuse::unrecorded();
     };
     if let Some(standing) = snapshot.standings.get(&agent.caller.id) {
-        record.role(&standing.role);
+        record.role(&standing.role, &standing.counts);
     }
     record.seen(Seen::of(parts, &Ingress::Open));
     refuse::connect(refusal, record)
