@@ -75,7 +75,7 @@ pub(crate) async fn exchange(
     let Ok(mut record) = Record::open(&gate.log, &agent.source, &snapshot.version) else {
         return refuse::unrecorded();
     };
-    let mut called = Called::default();
+    let mut called = Called::with(request.headers());
     let answered = pass(
         gate,
         &snapshot,
@@ -113,7 +113,7 @@ async fn pass(
         misread.refusal
     })?;
     record.target(asked.target());
-    *called = Called::of(asked.target());
+    called.names(asked.target());
 
     // may they
     let permit = Permit::judge(&standing.role, asked, today).map_err(|not| {

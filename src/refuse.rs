@@ -1,10 +1,11 @@
 //! A [`Refusal`] becomes one status, one code, one sentence: the only place where a no is put into words.
 //!
+//! Code and sentence stand in the reason phrase too: it is all that wget, and the errors of Python's clients, show.
 //! The body is `application/problem+json` (RFC 9457) with an `error` member in the shape that API SDKs and coding
 //! agents print. It repeats nothing that the agent sent but the canonical method and host, and nothing at all of
 //! what the upstream or the credential store said.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
 
@@ -18,20 +19,34 @@ use crate::{
 
 /// What a refusal says of the call: canonical, so that nothing of the agent's is repeated.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Called(Option<(Method, Host)>);
+pub(crate) struct Called {
+    what: Option<(Method, Host)>,
+    shows_plain_text_only: bool,
+}
 
 impl Called {
-    /// Method and host of `target`.
-    pub(crate) fn of(target: &Target) -> Called {
-        Called(Some((target.method(), target.host().clone())))
+    /// A call with these headers, of which nothing else is known yet.
+    ///
+    /// git shows its user what it was answered only if that is plain text ("remote: ..." in gitprotocol-http).
+    pub(crate) fn with(headers: &HeaderMap) -> Called {
+        let agent = headers.get(header::USER_AGENT);
+        Called {
+            what: None,
+            shows_plain_text_only: agent.is_some_and(|name| name.as_bytes().starts_with(b"git/")),
+        }
+    }
+
+    /// The call is one of `target`.
+    pub(crate) fn names(&mut self, target: &Target) {
+        self.what = Some((target.method(), target.host().clone()));
     }
 
     fn method(&self) -> &'static str {
-        self.0.as_ref().map_or("", |(method, _)| method.as_str())
+        self.what.as_ref().map_or("", |(method, _)| method.as_str())
     }
 
     fn host(&self) -> &str {
-        self.0.as_ref().map_or("", |(_, host)| host.as_str())
+        self.what.as_ref().map_or("", |(_, host)| host.as_str())
     }
 }
 
@@ -72,12 +87,9 @@ pub(crate) fn unrecorded() -> Response<Body> {
     say(&Reason::AuditUnavailable.into(), &Called::default(), "")
 }
 
-/// The answer to a `CONNECT` that is refused: the reason stands in the reason phrase too, since clients hide bodies.
+/// The answer to a `CONNECT` that is refused.
 pub(crate) fn connect(refusal: &Refusal, record: Record) -> Response<Body> {
     let mut answer = answer(refusal, &Called::default(), record);
-    answer
-        .extensions_mut()
-        .insert(ReasonPhrase::from_static(refusal.reason.code().as_bytes()));
     answer
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -90,32 +102,24 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
         "" => reason.sentence().to_owned(),
         host => format!("{} ({} {host})", reason.sentence(), called.method()),
     };
-    let problem = Problem {
-        kind: "about:blank",
-        title: StatusCode::from_u16(reason.status())
-            .ok()
-            .and_then(|s| s.canonical_reason())
-            .unwrap_or("Refused"),
-        status: reason.status(),
-        detail: &detail,
-        code: reason.code(),
-        method: called.method(),
-        host: called.host(),
-        event,
-        retryable: reason.retryable(),
-        error: SdkError {
-            kind: reason.code(),
-            message: &detail,
-            request_id: event,
-        },
+    let (kind, body) = match called.shows_plain_text_only {
+        true => (
+            "text/plain",
+            format!("{}: {detail} (event {event})\n", reason.code()).into_bytes(),
+        ),
+        false => (
+            "application/problem+json",
+            problem(reason, called, &detail, event),
+        ),
     };
-    let mut answer = Response::new(Body::of(serde_json::to_vec(&problem).unwrap_or_default()));
+    let mut answer = Response::new(Body::of(body));
     *answer.status_mut() = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::FORBIDDEN);
+    if let Ok(phrase) = ReasonPhrase::try_from(format!("{}: {}", reason.code(), reason.sentence()))
+    {
+        answer.extensions_mut().insert(phrase);
+    }
     let fields = answer.headers_mut();
-    fields.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(headers::REASON, HeaderValue::from_static(reason.code()));
     if let Ok(event) = HeaderValue::from_str(event) {
@@ -132,6 +136,30 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
         );
     }
     answer
+}
+
+/// The body of a refusal (RFC 9457).
+fn problem(reason: Reason, called: &Called, detail: &str, event: &str) -> Vec<u8> {
+    let problem = Problem {
+        kind: "about:blank",
+        title: StatusCode::from_u16(reason.status())
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or("Refused"),
+        status: reason.status(),
+        detail,
+        code: reason.code(),
+        method: called.method(),
+        host: called.host(),
+        event,
+        retryable: reason.retryable(),
+        error: SdkError {
+            kind: reason.code(),
+            message: detail,
+            request_id: event,
+        },
+    };
+    serde_json::to_vec(&problem).unwrap_or_default()
 }
 
 /// `Retry-After` in whole seconds, rounded up (RFC 9110 section 10.2.3): always on 429 and 503.

@@ -13,6 +13,7 @@
 
 mod answers;
 mod attack;
+mod clients;
 mod credentials;
 mod crossing;
 mod drain;

@@ -12,6 +12,7 @@ pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod gate;
 pub(crate) mod http1;
+pub(crate) mod nginx;
 pub(crate) mod patience;
 pub(crate) mod pki;
 pub(crate) mod programs;

@@ -1,9 +1,13 @@
 //! Real programs as agents: what they receive is searched for secrets like everything else.
 
 use std::{
+    env,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     net::SocketAddr,
-    process::{Child, Command, Output},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use super::{
@@ -15,7 +19,15 @@ use super::{
 /// A running `tollgate connect`.
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
+    network: Option<PathBuf>,
     child: Child,
+}
+
+impl Door {
+    /// A program where it is served: in the same network.
+    pub(crate) fn beside(&self, program: &str) -> Command {
+        in_network(self.network.as_deref(), program)
+    }
 }
 
 impl Drop for Door {
@@ -65,19 +77,32 @@ impl World {
 
     /// Starts `tollgate connect` for the agent that plays `role`.
     pub(crate) async fn connect(&self, role: &str) -> Door {
+        let args = [
+            "connect".to_owned(),
+            format!("--gate={}", self.listen()),
+            "--ca=gates-ca.crt".into(),
+            format!("--cert={role}.crt"),
+            format!("--key={role}.key"),
+            "--listen=127.0.0.1:0".into(),
+        ];
+        self.connect_with(role, None, &args).await
+    }
+
+    /// The same with these arguments, which are relative to the directory of the certificates, in a network
+    /// namespace that is not this process's if one is named.
+    pub(crate) async fn connect_with(
+        &self,
+        role: &str,
+        network: Option<&Path>,
+        args: &[String],
+    ) -> Door {
         let pki = self.dir().join("pki");
         self.pki.agent(role).write(&pki, role);
         let speech = self.dir().join(format!("{role}.connect"));
-        let mut command = tollgate();
-        command.current_dir(&pki).arg("connect");
-        command.args(["--gate", &self.listen().to_string(), "--ca", "gates-ca.crt"]);
-        command.args([
-            "--cert",
-            &format!("{role}.crt"),
-            "--key",
-            &format!("{role}.key"),
-        ]);
-        command.args(["--listen", "127.0.0.1:0"]);
+        let binary = tollgate();
+        let mut command = in_network(network, binary.get_program());
+        command.env_clear().current_dir(&pki).args(args);
+        command.stdin(Stdio::null());
         command.stderr(File::create(&speech).unwrap());
         let child = command.spawn().unwrap();
         let address = until("the port of `tollgate connect`", || {
@@ -89,8 +114,31 @@ impl World {
         });
         Door {
             address: address.await,
+            network: network.map(Path::to_owned),
             child,
         }
+    }
+
+    /// Runs a client of the gate behind `door`, with the variables that the README gives an agent and no others.
+    pub(crate) async fn client(&self, door: &Door, program: &str, args: &[&str]) -> Output {
+        let script = format!("{}\nexec \"$@\"", self.documented_variables(door));
+        let mut command = door.beside("sh");
+        command.env_clear().current_dir(self.dir());
+        command.env("HOME", self.dir()).env("PATH", clients_first());
+        command
+            .args(["-c", &script, "sh", program])
+            .args(args)
+            .stdin(Stdio::null());
+        self.run(command).await
+    }
+
+    /// The same variables as in the README, with this world's places.
+    fn documented_variables(&self, door: &Door) -> String {
+        let pki = format!("{}/pki/", self.dir().display());
+        documented_exports()
+            .join("\n")
+            .replace("http://127.0.0.1:3128", &format!("http://{}", door.address))
+            .replace("$PWD/config/pki/", &pki)
     }
 
     /// Runs a Python program, in the directory of the settings.
@@ -112,4 +160,58 @@ impl World {
         self.agent_received(&output.stderr);
         output
     }
+}
+
+/// The path of a program of one of Debian's packages. Without it the test fails: what is not tested is not so.
+pub(crate) fn installed(program: &str, package: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut dirs: Vec<_> = env::split_paths(&path).collect();
+    // servers stand where the path of an ordinary user does not look
+    dirs.extend(["/usr/sbin".into(), "/sbin".into()]);
+    let found = dirs.iter().map(|dir| dir.join(program));
+    let found = found.into_iter().find(|file| file.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{program} is not here; on Debian: apt-get install {package} (tests/run does it)")
+    })
+}
+
+/// The directory of the clients that no package of Debian has: named by the environment, or found or fetched by a script.
+pub(crate) fn clients() -> &'static Path {
+    static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
+    CLIENTS.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/install");
+        let output = Command::new(script).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no clients to test with: {said}");
+        String::from_utf8(output.stdout).unwrap().trim_end().into()
+    })
+}
+
+/// A search path on which those clients come first.
+fn clients_first() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let dirs = env::split_paths(&path);
+    env::join_paths([clients().join("bin")].into_iter().chain(dirs)).unwrap()
+}
+
+/// A program in the network namespace at `network`, or in this process's.
+pub(crate) fn in_network(network: Option<&Path>, program: impl AsRef<OsStr>) -> Command {
+    let Some(network) = network else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(installed("nsenter", "util-linux"));
+    command.arg(format!("--net={}", network.display()));
+    command.arg(program);
+    command
+}
+
+/// The README's lines that set an agent's variables.
+pub(crate) fn documented_exports() -> Vec<&'static str> {
+    let readme = include_str!("../../../README.md");
+    let from = readme.find("The agent's variables").unwrap();
+    let to = readme.find("| client |").unwrap();
+    let lines = readme[from..to].lines().map(str::trim);
+    let exports: Vec<_> = lines.filter(|line| line.starts_with("export ")).collect();
+    assert!(exports.len() > 3, "the README has an agent's variables");
+    exports
 }
