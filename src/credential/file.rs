@@ -14,13 +14,10 @@ use std::{
 use procfs::process::Process;
 use zeroize::Zeroizing;
 
-use crate::secret::{Secret, Unfit};
+use crate::secret::{Secret, Unfit, open_to_others};
 
 /// No secret is larger.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
-
-/// Mode bits that let anybody but the owner at the file.
-const MODE_OTHERS: u32 = 0o077;
 
 /// The secret in the file at `path`: only its owner may reach it, and the owner is this process's user or root.
 ///
@@ -64,7 +61,7 @@ fn read_now(path: &Path, privacy: Privacy) -> Result<Secret, FileFault> {
     let seen = file.metadata()?;
     regular(&seen)?;
     if privacy == Privacy::Required {
-        private(seen.mode(), seen.uid(), own_uid()?)?;
+        private(seen.mode(), (seen.uid(), seen.gid()), own_uid()?)?;
     }
     Ok(Secret::from_outside(text_of(file)?)?)
 }
@@ -77,8 +74,8 @@ fn regular(seen: &fs::Metadata) -> Result<(), FileFault> {
     }
 }
 
-fn private(mode: u32, owner: u32, own_uid: u32) -> Result<(), FileFault> {
-    if mode & MODE_OTHERS != 0 {
+fn private(mode: u32, (owner, group): (u32, u32), own_uid: u32) -> Result<(), FileFault> {
+    if open_to_others(mode, owner, group) {
         return Err(FileFault::OpenToOthers {
             mode: mode & 0o7777,
         });
@@ -252,11 +249,11 @@ mod tests {
 
     #[test]
     fn the_owner_is_the_gates_user_or_root() {
-        assert_eq!(private(0o100_600, 1000, 1000), Ok(()));
-        assert_eq!(private(0o100_400, 0, 1000), Ok(()));
+        assert_eq!(private(0o100_600, (1000, 1000), 1000), Ok(()));
+        assert_eq!(private(0o100_400, (0, 0), 1000), Ok(()));
         let foreign = Err(FileFault::ForeignOwner { uid: 1001 });
-        assert_eq!(private(0o100_600, 1001, 1000), foreign);
-        assert_eq!(private(0o100_600, 1001, 0), foreign);
+        assert_eq!(private(0o100_600, (1001, 1000), 1000), foreign);
+        assert_eq!(private(0o100_600, (1001, 0), 0), foreign);
     }
 
     #[tokio::test]

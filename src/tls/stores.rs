@@ -11,6 +11,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
+use crate::secret::open_to_others;
+
 /// A file that cannot be used, and why.
 #[derive(Debug)]
 pub(crate) struct StoreError {
@@ -89,8 +91,7 @@ pub(crate) fn add_system_roots(roots: &mut RootCertStore) {
 /// A key that others can read is no secret: refused, with the command that mends it.
 fn check_private(path: &Path) -> Result<(), StoreError> {
     let metadata = std::fs::metadata(path).map_err(|error| because(path, error))?;
-    let open = metadata.mode() & 0o077;
-    if open == 0 {
+    if !open_to_others(metadata.mode(), metadata.uid(), metadata.gid()) {
         return Ok(());
     }
     Err(because(
