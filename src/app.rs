@@ -4,23 +4,33 @@
 //! matched, listeners bound. Nothing is fetched from a credential store until a call needs it.
 
 mod assembly;
+mod parts;
+mod reload;
 mod revocation;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
-use tokio_rustls::TlsAcceptor;
-
-use crate::{
-    config::{RevokedFile, Settings},
-    credential::vault::Vault,
-    event::{self, Writer},
-    proxy::Gate,
-    server::{Drained, Server},
-    shutdown::Ending,
+use arc_swap::ArcSwap;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
 };
 
-/// How often resting connections are looked after.
+use self::{parts::Parts, reload::Reloader};
+use crate::{
+    config::{RevokedFile, Settings},
+    event::{self, Writer},
+    limit::Limits,
+    live::Look,
+    proxy::Gate,
+    server::{Drained, Server},
+    shutdown::{self, Ending},
+};
+
+/// How often what rests or has ended is looked after.
 const SWEEP_TIME: Duration = Duration::from_secs(5);
 
 /// A gate that listens and is ready to serve.
@@ -28,8 +38,8 @@ pub(crate) struct App {
     server: Server,
     gate: Arc<Gate>,
     writer: Writer,
-    vault: Option<Arc<Vault>>,
-    revoked: RevokedFile,
+    reloader: Reloader,
+    revoked: watch::Receiver<RevokedFile>,
     address: SocketAddr,
 }
 
@@ -53,34 +63,44 @@ impl StartError {
 
 impl App {
     /// Builds a gate from `settings` and binds its listener.
-    pub(crate) async fn start(settings: &Settings) -> Result<App, StartError> {
-        let gate_settings = &settings.gate;
-        let acceptor = assembly::agents(gate_settings)?;
-        let listener = TcpListener::bind(gate_settings.listen)
+    pub(crate) async fn start(settings: Settings) -> Result<App, StartError> {
+        let listen = settings.gate.listen;
+        let listener = TcpListener::bind(listen)
             .await
-            .map_err(|error| {
-                StartError::because(&format!("cannot listen on {}", gate_settings.listen), error)
-            })?;
+            .map_err(|error| StartError::because(&format!("cannot listen on {listen}"), error))?;
         let address = listener
             .local_addr()
             .map_err(|error| StartError::because("cannot listen", error))?;
-        let (log, writer) = assembly::log(gate_settings)?;
-        let (gate, vault) = assembly::gate(settings, log, address)?;
+        let parts = Parts::first(&settings, address)?;
+        let (log, writer) = assembly::log(&settings.gate)?;
+        let limits = Limits::default();
+        let gate = Arc::new(Gate {
+            snapshot: ArcSwap::from_pointee(assembly::snapshot(
+                &settings,
+                &parts,
+                (&limits, log.metrics()),
+            )),
+            log,
+            limits,
+            register: Arc::default(),
+        });
+        // Before anybody can know that the gate runs: SIGHUP would end it.
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|error| StartError::because("SIGHUP cannot be listened to", error))?;
         event::started(&gate.log, address, &settings.version)
             .map_err(|_| StartError("the log cannot take the event `started`".to_owned()))?;
         let server = Server {
             listener,
-            acceptor: TlsAcceptor::from(Arc::new(acceptor)),
             gate: gate.clone(),
-            connections_max: gate_settings.connections_max as usize,
-            drain: gate_settings.drain,
+            connections_max: settings.gate.connections_max as usize,
+            drain: settings.gate.drain,
         };
-        let revoked = gate_settings.revoked.clone();
+        let (tell_revoked, revoked) = watch::channel(settings.gate.revoked.clone());
         Ok(App {
             server,
+            reloader: Reloader::new(gate.clone(), (settings, parts), tell_revoked, hangups),
             gate,
             writer,
-            vault,
             revoked,
             address,
         })
@@ -96,11 +116,14 @@ impl App {
         let mut beside = JoinSet::new();
         beside.spawn(sweep(self.gate.clone()));
         beside.spawn(revocation::follow(self.gate.clone(), self.revoked));
+        let (stop, stopped) = shutdown::announcement();
+        let reloading = tokio::spawn(self.reloader.follow(stopped));
         let drained = self.server.run(ending, at_once).await;
         beside.shutdown().await;
-        self.gate.upstream.clear();
-        if let Some(vault) = &self.vault {
-            vault.close().await;
+        self.gate.snapshot.load().upstream.clear();
+        stop.now();
+        if let Ok(reloader) = reloading.await {
+            reloader.close().await;
         }
         event::stopped(&self.gate.log, drained.as_str());
         let writer = self.writer;
@@ -111,11 +134,13 @@ impl App {
 }
 
 async fn sweep(gate: Arc<Gate>) {
-    let mut ticks = tokio::time::interval(SWEEP_TIME);
+    let mut ticks = interval(SWEEP_TIME);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        gate.upstream.sweep();
+        let snapshot = gate.snapshot.load_full();
+        snapshot.upstream.sweep();
         gate.limits.forget_unused();
+        gate.register.review(&snapshot, Look::Clock, &gate.log);
     }
 }

@@ -14,6 +14,7 @@ mod fields;
 mod file;
 mod gate;
 mod host;
+mod inputs;
 mod mistake;
 mod placement;
 mod revoked;
@@ -24,7 +25,7 @@ mod value;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -36,6 +37,7 @@ pub(crate) use self::{
     catalogue::{Credential, Source},
     exception::{Danger, Exception},
     gate::{Dns, Gate, Root, Vault},
+    inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},
 };
@@ -47,6 +49,8 @@ const VERSION_DIGITS: usize = 12;
 /// Everything the files say, as used.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// Where `tollgate.yaml` is.
+    pub(crate) path: PathBuf,
     /// The first 12 hexadecimal digits of a SHA-256 over all files: what events call the snapshot.
     pub(crate) version: String,
     /// How the gate runs.
@@ -71,28 +75,39 @@ pub(crate) struct Settings {
 /// Every mistake of every file, sorted by place. A file that cannot be read at all is one mistake, and the
 /// others are read all the same.
 pub(crate) fn load(path: &Path, today: Date) -> Result<Settings, Mistakes> {
+    read(path, today).0
+}
+
+/// The same, and which files that depends on, whether they load or not.
+pub(crate) fn read(path: &Path, today: Date) -> (Result<Settings, Mistakes>, Inputs) {
     let findings = Findings::default();
-    let reading = Reading {
+    let mut reading = Reading {
         findings: &findings,
         contents: Context::new(&SHA256),
+        inputs: Inputs::default(),
     };
     let settings = reading.settings(path, today);
-    let (settings, remarks) = findings.finish(settings)?;
-    Ok(Settings {
-        warnings: remarks.warnings,
-        files: remarks.files,
-        ..settings
-    })
+    let mut inputs = reading.inputs;
+    findings.each_file(|file| inputs.add(file));
+    let loaded = findings
+        .finish(settings)
+        .map(|(settings, remarks)| Settings {
+            warnings: remarks.warnings,
+            files: remarks.files,
+            ..settings
+        });
+    (loaded, inputs)
 }
 
 /// One reading of all files.
 struct Reading<'f> {
     findings: &'f Findings,
     contents: Context,
+    inputs: Inputs,
 }
 
 impl Reading<'_> {
-    fn settings(mut self, path: &Path, today: Date) -> Option<Settings> {
+    fn settings(&mut self, path: &Path, today: Date) -> Option<Settings> {
         let text = self.text(path)?;
         let tree = file::parse(&name(path), &text, self.findings);
         let gate = tree.and_then(|tree| gate::lower(Value::new(&tree, self.findings)));
@@ -113,6 +128,7 @@ impl Reading<'_> {
         files.remark(today);
         let roles = roles(manifests?)?;
         Some(Settings {
+            path: path.to_owned(),
             version: self.version(),
             gate: gate.gate?,
             role_of: by_identity(&roles),
@@ -130,6 +146,7 @@ impl Reading<'_> {
     }
 
     fn manifests(&mut self, directory: &Path) -> Option<Vec<roles::Written>> {
+        self.inputs.add_directory(directory);
         let manifests = roles::manifests(directory, self.findings)?;
         let written = manifests.iter().map(|(name, path)| match self.tree(path) {
             Some(tree) => roles::lower(name, Value::new(&tree, self.findings)),
@@ -150,6 +167,7 @@ impl Reading<'_> {
     }
 
     fn text(&mut self, path: &Path) -> Option<String> {
+        self.inputs.add(path);
         let text = file::read(path, &name(path), self.findings)?;
         self.digest(path, &text);
         Some(text)
@@ -165,8 +183,8 @@ impl Reading<'_> {
         }
     }
 
-    fn version(self) -> String {
-        let digest = self.contents.finish();
+    fn version(&self) -> String {
+        let digest = self.contents.clone().finish();
         let hex: String = digest
             .as_ref()
             .iter()

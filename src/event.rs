@@ -111,7 +111,6 @@ impl Source {
     }
 
     /// Where the end of the source's connection is told.
-    #[expect(dead_code, reason = "whoever ends connections tells it")]
     pub(crate) fn cut(&self) -> &Cut {
         &self.cut
     }

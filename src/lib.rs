@@ -30,7 +30,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | frame: builds and runs the rest | [`cli`], `app`, `config`, `snapshot`, `shutdown` |
-//! | story: what happens to a request, in order | `server`, `session`, `proxy` (read it first), `relay`, `refuse` |
+//! | story: what happens to a request, in order | `server`, `session`, `live`, `proxy` (read it first), `relay`, `refuse` |
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
 //! | decides; pure, the day is a parameter | [`scope`] |
@@ -62,6 +62,7 @@ mod headers;
 pub mod identity;
 mod inject;
 mod limit;
+mod live;
 mod metrics;
 mod outcome;
 mod proxy;

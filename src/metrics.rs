@@ -261,6 +261,7 @@ impl Closed for Outcome {
         Outcome::UpstreamAborted,
         Outcome::UpstreamIdle,
         Outcome::Aborted,
+        Outcome::AccessWithdrawn,
         Outcome::DrainDeadline,
         Outcome::DrainAtOnce,
     ];

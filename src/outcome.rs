@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     UpstreamIdle,
     /// The agent went away.
     Aborted,
+    /// The settings changed, or a day ended, and it was no longer allowed.
+    AccessWithdrawn,
     /// The gate was told to end, and the time for open calls was over.
     DrainDeadline,
     /// The gate was told to end at once.
@@ -27,6 +29,7 @@ impl Outcome {
             Outcome::UpstreamAborted => "upstream_aborted",
             Outcome::UpstreamIdle => "upstream_idle",
             Outcome::Aborted => "aborted",
+            Outcome::AccessWithdrawn => "access_withdrawn",
             Outcome::DrainDeadline => "drain_deadline",
             Outcome::DrainAtOnce => "drain_at_once",
         }
@@ -52,10 +55,6 @@ impl Cut {
     }
 
     /// Tells why what is open is about to be cut off.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "whoever ends connections tells it")
-    )]
     pub(crate) fn tell(&self, outcome: Outcome) {
         let _the_first_word_stays = self.here.set(outcome);
     }

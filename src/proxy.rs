@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 
 use crate::{
     credential::Loan,
@@ -16,52 +18,65 @@ use crate::{
     identity::certificate::Caller,
     inject::Outbound,
     limit::{Bucket, Limits, Slot},
+    live::{Call, Live, Register, Underway},
     refusal::{Reason, Refusal},
     refuse::{self, Called},
     relay::{self, Body},
-    scope::{Permit, RuleLimit},
+    scope::Permit,
     secret::Class,
     snapshot::Snapshot,
     target::{
         Host,
         asked::{Asked, Ingress},
     },
-    upstream::{Answer, Upstream},
+    upstream::Answer,
 };
 
-/// What every call needs: the settings of the moment and the edges.
+/// What every call needs: the settings of the moment, and what outlives them.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) log: Log,
     pub(crate) limits: Limits,
-    pub(crate) upstream: Upstream,
-    /// How many attempts each identity has, and how many connections at a time.
-    pub(crate) attempts: RuleLimit,
+    /// The connections that are open.
+    pub(crate) register: Arc<Register>,
 }
 
 impl Gate {
-    /// The agent that a connection's caller is.
-    pub(crate) fn agent(&self, caller: Caller) -> Agent {
+    /// The agent that a connection's caller is, by the certificates of `chain`, and what resolves when its connection
+    /// is to end.
+    pub(crate) fn agent(
+        &self,
+        caller: Caller,
+        chain: &[CertificateDer<'_>],
+    ) -> (Agent, oneshot::Receiver<()>) {
+        let snapshot = self.snapshot.load();
         let caller = Arc::new(caller);
         let attempts = self
             .limits
-            .bucket(format!("attempts of {}", caller.id), self.attempts);
+            .bucket(format!("attempts of {}", caller.id), snapshot.attempts);
         let source = event::Source::of(&self.log, &caller);
-        Agent {
+        let (live, ended) = Live::new(caller.clone(), chain, source.clone(), &snapshot);
+        let agent = Agent {
             caller,
             attempts,
             source,
-        }
+            live: Arc::new(live),
+        };
+        (agent, ended)
     }
 }
 
-/// Who asks, and what counts its attempts.
-#[derive(Debug, Clone)]
+/// Who asks, on one connection.
+#[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) caller: Arc<Caller>,
+    /// Counts its attempts.
     pub(crate) attempts: Arc<Bucket>,
+    /// Whom its records are about.
     pub(crate) source: event::Source,
+    /// What of it ends with a change of the settings.
+    pub(crate) live: Arc<Live>,
 }
 
 /// Answers one request: with the upstream's answer, or with the reason why there is none.
@@ -96,7 +111,7 @@ async fn pass(
     snapshot: &Snapshot,
     (agent, ingress, request): (&Agent, &Ingress, Request<Incoming>),
     (record, called): (&mut Record, &mut Called),
-) -> Result<Answer, Refusal> {
+) -> Result<(Answer, Underway), Refusal> {
     // how many attempts, whoever it is
     agent.attempt()?;
 
@@ -134,7 +149,7 @@ async fn pass(
         admission.permit().target().port(),
     );
     let excepted = |ip| standing.may_have(host, port, ip, today);
-    let route = gate
+    let route = snapshot
         .upstream
         .resolver
         .resolve(&admission, &snapshot.pins, excepted)
@@ -149,16 +164,35 @@ async fn pass(
         record.credential(used(loan));
     }
 
-    // put it in, on record, send it
-    let outbound = Outbound::build(admission, route, loan, gate.upstream.request_timeout())?;
+    // put it in, under way, on record, send it
+    let call = Call {
+        target: admission.permit().target().clone(),
+        route: route.clone(),
+    };
+    let outbound = Outbound::build(admission, route, loan, snapshot.upstream.request_timeout())?;
+    let underway = agent.enter(call, gate, snapshot)?;
     record
         .allowed(snapshot.intent)
         .await
         .map_err(|_| Reason::AuditUnavailable)?;
-    gate.upstream.send(outbound, record).await
+    let answer = snapshot.upstream.send(outbound, record).await?;
+    Ok((answer, underway))
 }
 
 impl Agent {
+    /// Lists `call` as under way: from here on a change of the settings finds it. One that came since `snapshot` was
+    /// loaded is asked here, so that what leaves is allowed by both.
+    fn enter(&self, call: Call, gate: &Gate, snapshot: &Snapshot) -> Result<Underway, Refusal> {
+        let underway = self.live.enter(call.clone());
+        let current = gate.snapshot.load();
+        if !std::ptr::eq(&**current, snapshot) {
+            let now = OffsetDateTime::now_utc();
+            let standing = current.standing(&self.caller, now)?;
+            standing.still_allows(&call, now.date())?;
+        }
+        Ok(underway)
+    }
+
     /// Takes one of the connections that the identity may have at a time.
     pub(crate) fn connection(&self) -> Result<Slot, Refusal> {
         self.attempts.enter().ok_or_else(|| {

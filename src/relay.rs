@@ -20,6 +20,7 @@ use crate::{
     event::Record,
     headers,
     limit::Slot,
+    live::Underway,
     outcome::Outcome,
     refusal::{Reason, Refusal},
     upstream::{Answer, Leased, idle::Idle},
@@ -44,8 +45,8 @@ struct Relayed {
     idle: Idle,
     record: Option<Record>,
     connection: Option<Leased>,
-    /// The call's place among those in flight, held until the body has ended.
-    _slot: Option<Slot>,
+    /// The call's place among those in flight and its entry among those under way, held until the body has ended.
+    _held: (Option<Slot>, Underway),
 }
 
 /// An answer that broke on the way; the agent's connection ends with it.
@@ -60,11 +61,14 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Brings `answer` back, cleaned, with the call's record in its body.
+/// Brings `answer` back, cleaned, with the call's record in its body; the call is `underway` until that ends.
 ///
 /// # Errors
 /// The answer can be read in more than one way; its connection is dropped.
-pub(crate) fn answer(answer: Answer, record: Record) -> Result<Response<Body>, (Refusal, Record)> {
+pub(crate) fn answer(
+    (answer, underway): (Answer, Underway),
+    record: Record,
+) -> Result<Response<Body>, (Refusal, Record)> {
     let Answer {
         response,
         connection,
@@ -86,7 +90,7 @@ pub(crate) fn answer(answer: Answer, record: Record) -> Result<Response<Body>, (
     if takes_trailers && let Some(names) = headers::trailer_names(&parts.headers) {
         cleaned.insert(header::TRAILER, names);
     }
-    let relayed = Relayed::new(body, idle_timeout, record, (connection, slot));
+    let relayed = Relayed::new(body, idle_timeout, record, (connection, (slot, underway)));
     let mut response = Response::new(Body(Inner::Upstream(Box::new(relayed))));
     *response.status_mut() = parts.status;
     *response.headers_mut() = cleaned;
@@ -142,16 +146,15 @@ impl Relayed {
         body: Incoming,
         idle: Duration,
         record: Record,
-        held: (Leased, Option<Slot>),
+        (connection, held): (Leased, (Option<Slot>, Underway)),
     ) -> Relayed {
-        let (connection, slot) = held;
         let ended = body.is_end_stream();
         let mut relayed = Relayed {
             body,
             idle: Idle::new(idle),
             record: Some(record),
             connection: Some(connection),
-            _slot: slot,
+            _held: held,
         };
         if ended {
             relayed.end();

@@ -2,14 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use crate::{proxy::Gate, session, shutdown::Ending};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
-use tokio_rustls::TlsAcceptor;
-
-use crate::{proxy::Gate, session, shutdown::Ending};
 
 /// How long the listener rests when the process is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +37,6 @@ impl Drained {
 /// The agents' listener.
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
-    pub(crate) acceptor: TlsAcceptor,
     pub(crate) gate: Arc<Gate>,
     /// Connections at a time; the next one waits in the kernel's queue.
     pub(crate) connections_max: usize,
@@ -59,7 +56,7 @@ impl Server {
                 Some(_) = sessions.join_next() => {}
                 accepted = accept(&self.listener, &places) => match accepted {
                     Ok((stream, place)) => {
-                        let session = session::serve(self.gate.clone(), self.acceptor.clone(), stream, ending.clone());
+                        let session = session::serve(self.gate.clone(), stream, ending.clone());
                         sessions.spawn(async move {
                             session.await;
                             drop(place);

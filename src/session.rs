@@ -16,9 +16,11 @@ use std::{
 use http::{Method, Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use time::OffsetDateTime;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::oneshot,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -30,11 +32,13 @@ use self::{
 use crate::{
     event,
     identity::certificate::Caller,
+    live::Look,
     proxy::{self, Agent, Gate},
     refusal::{Reason, Refusal},
     relay::Body,
     shutdown::Ending,
-    target::asked::Ingress,
+    snapshot::Snapshot,
+    target::{Host, asked::Ingress},
 };
 
 /// How long a TLS handshake may take.
@@ -48,53 +52,60 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 type Agents = TlsStream<Patient<TcpStream>>;
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(
-    gate: Arc<Gate>,
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    ending: Ending,
-) {
-    let stream = Patient::new(stream, gate.upstream.answer_timeout());
-    let (stream, caller) = match admit(&acceptor, stream).await {
+pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
+    let snapshot = gate.snapshot.load_full();
+    let stream = Patient::new(stream, snapshot.upstream.answer_timeout());
+    let (stream, agent, ended) = match admit(&gate, &snapshot, stream).await {
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&gate, None, &refusal),
     };
-    let agent = Arc::new(gate.agent(caller));
+    let _listed = gate.register.list(&agent.live);
+    look_again(&gate, &agent, snapshot);
+    let agent = Arc::new(agent);
     let _place = match agent.attempt().and_then(|()| agent.connection()) {
         Ok(place) => place,
         Err(refusal) => return refused(&gate, Some(&agent), &refusal),
     };
-    let opening = Opening::default();
     let conversation = Conversation {
         gate,
         agent,
         ending,
     };
-    conversation.open(stream, &opening).await;
-    if let Some(tunnel) = opening.take() {
-        conversation.tunnel(tunnel).await;
+    tokio::select! {
+        biased;
+        () = conversation.hold(stream) => {}
+        // Somebody ends it: what is under way breaks off and says why.
+        _dropped = ended => {}
     }
 }
 
-/// The handshake, and the identity that it proved.
+/// The handshake, and the agent whose identity it proved.
 async fn admit(
-    acceptor: &TlsAcceptor,
+    gate: &Gate,
+    snapshot: &Snapshot,
     stream: Patient<TcpStream>,
-) -> Result<(Agents, Caller), Refusal> {
+) -> Result<(Agents, Agent, oneshot::Receiver<()>), Refusal> {
+    let acceptor = TlsAcceptor::from(snapshot.agents.config.clone());
     let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
     let stream = handshake
         .map_err(|_| Refusal::because(Reason::ProtocolRefused, "the TLS handshake took too long"))?
         .map_err(|error| handshake_refusal(&error))?;
-    let leaf = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first);
-    let leaf =
-        leaf.ok_or_else(|| Refusal::because(Reason::CertificateInvalid, "no certificate"))?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let leaf = chain
+        .first()
+        .ok_or_else(|| Refusal::because(Reason::CertificateInvalid, "no certificate"))?;
     let caller = Caller::read(leaf)
         .map_err(|fault| Refusal::because(Reason::CertificateInvalid, fault.to_string()))?;
-    Ok((stream, caller))
+    let (agent, ended) = gate.agent(caller, chain);
+    Ok((stream, agent, ended))
+}
+
+/// Settings that changed during the handshake have not looked at the connection: it was not listed yet.
+fn look_again(gate: &Gate, agent: &Agent, seen: Arc<Snapshot>) {
+    let current = gate.snapshot.load();
+    if !Arc::ptr_eq(&current.agents, &seen.agents) {
+        agent.live.review(&current, Look::Certificates, &gate.log);
+    }
 }
 
 /// A handshake that failed over the certificate, or over anything else.
@@ -131,6 +142,15 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
+    /// Serves all of a connection: its requests, and the tunnel that it may become.
+    async fn hold(&self, stream: Agents) {
+        let opening = Opening::default();
+        self.open(stream, &opening).await;
+        if let Some(tunnel) = opening.take() {
+            self.tunnel(tunnel).await;
+        }
+    }
+
     /// Serves the requests of the agents' listener, until the connection ends or becomes a tunnel.
     async fn open(&self, stream: Agents, opening: &Opening) {
         let ingress = Ingress::Open;
@@ -180,6 +200,18 @@ impl Conversation {
 
     async fn exchange(&self, ingress: &Ingress, request: Request<Incoming>) -> Response<Body> {
         proxy::exchange(&self.gate, &self.agent, ingress, request).await
+    }
+
+    /// Notes that the connection has become a tunnel, if a rule names its host: then it ends with that rule. Noted
+    /// before the settings are asked, so that no change of theirs comes between.
+    pub(crate) fn opened(&self, host: &Host, port: u16) {
+        let live = &self.agent.live;
+        live.tunnels_to(Some((host.clone(), port)));
+        let snapshot = self.gate.snapshot.load();
+        let standing = snapshot.standing(&self.agent.caller, OffsetDateTime::now_utc());
+        if !standing.is_ok_and(|standing| standing.names_tunnel(host, port)) {
+            live.tunnels_to(None);
+        }
     }
 
     /// Serves the tunnel that a connection has become.

@@ -17,12 +17,13 @@ use crate::{
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
+    live::Call,
     metrics::RoleCounts,
     refusal::{Reason, Refusal},
-    scope::{Permit, Role},
-    target::Host,
-    tls::mint::Mint,
-    upstream::resolve::Pins,
+    scope::{NotPermitted, Permit, Role, RuleLimit},
+    target::{Host, Scheme, address},
+    tls::{self, mint::Mint},
+    upstream::{Upstream, resolve::Pins},
 };
 
 /// The settings of one moment.
@@ -38,8 +39,14 @@ pub(crate) struct Snapshot {
     pub(crate) intent: Intent,
     /// Addresses fixed by the settings.
     pub(crate) pins: Pins,
+    /// How many attempts each identity has, and how many connections at a time.
+    pub(crate) attempts: RuleLimit,
+    /// The agents' listener: what it shows and whom it lets in.
+    pub(crate) agents: Arc<tls::Agents>,
     /// Makes the certificates that tunnels show.
     pub(crate) mint: Arc<Mint>,
+    /// The way to the upstreams.
+    pub(crate) upstream: Arc<Upstream>,
 }
 
 /// What holds for an identity: its role, and all that the role's rules refer to.
@@ -141,6 +148,40 @@ impl Standing {
             .filter(named)
             .filter(holds)
             .map(|exception| &exception.danger)
+    }
+
+    /// Whether a call that is under way may go on, by these settings and on this day.
+    pub(crate) fn still_allows(&self, call: &Call, today: Date) -> Result<(), Refusal> {
+        let target = &*call.target;
+        let (host, port) = (target.host(), target.port());
+        self.role
+            .verdict(target, today)
+            .map(|_allowed| ())
+            .map_err(|denial| NotPermitted::from(denial).refusal)?;
+        if target.scheme() == Scheme::Http && !self.is_cleartext(host, port, today) {
+            return Err(Refusal::because(
+                Reason::NoRule,
+                "the host may not be spoken to in clear any more",
+            ));
+        }
+        let forbidden =
+            |ip| address::forbidden(ip).is_some_and(|_| !self.may_have(host, port, ip, today));
+        if call
+            .route
+            .addresses()
+            .any(|address| forbidden(address.ip()))
+        {
+            return Err(Refusal::because(
+                Reason::AddressForbidden,
+                "no exception opens the address any more",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether some rule names the host of a tunnel. In clear, 80 stands for 443.
+    pub(crate) fn names_tunnel(&self, host: &Host, port: u16) -> bool {
+        self.role.names_host(host, port) || (port == 80 && self.role.names_host(host, 443))
     }
 
     /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.

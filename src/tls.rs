@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
@@ -39,35 +39,59 @@ fn is_aes_128_gcm(suite: CipherSuite) -> bool {
     )
 }
 
-/// What agents connect to: TLS 1.3, a client certificate always, no resumption (a resumed session would skip the
-/// verification of the certificate) and so no early data.
-pub(crate) fn agents(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    bundles: HashMap<String, RootCertStore>,
-) -> Result<ServerConfig, rustls::Error> {
-    let provider = provider();
-    let verifier = agent_verifier(&provider, bundles)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config.ignore_client_order = true;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
+/// The agents' side of the gate: what it shows them and whom it lets in.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    /// The listener's TLS.
+    pub(crate) config: Arc<ServerConfig>,
+    /// Who is let in, to be asked again about those who are in already.
+    pub(crate) verifier: Arc<AgentVerifier>,
+}
+
+/// Whom a trust domain vouches for.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// Its authorities.
+    pub(crate) roots: RootCertStore,
+    /// What they revoked (RFC 5280 section 5). If there is any list, every issuer in a chain needs one.
+    pub(crate) crls: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Agents {
+    /// TLS 1.3, a client certificate always, no resumption (a resumed session would skip the verification of the
+    /// certificate) and so no early data.
+    pub(crate) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        bundles: HashMap<String, Bundle>,
+    ) -> Result<Agents, rustls::Error> {
+        let provider = provider();
+        let verifier = Arc::new(agent_verifier(&provider, bundles)?);
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])?
+            .with_client_cert_verifier(verifier.clone())
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.ignore_client_order = true;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Agents {
+            config: Arc::new(config),
+            verifier,
+        })
+    }
 }
 
 fn agent_verifier(
     provider: &Arc<CryptoProvider>,
-    bundles: HashMap<String, RootCertStore>,
+    bundles: HashMap<String, Bundle>,
 ) -> Result<AgentVerifier, rustls::Error> {
     let mut verifiers: HashMap<String, Arc<dyn ClientCertVerifier>> =
         HashMap::with_capacity(bundles.len());
-    for (domain, roots) in bundles {
+    for (domain, Bundle { roots, crls }) in bundles {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .with_crls(crls)
                 .build()
                 .map_err(|error| rustls::Error::General(error.to_string()))?;
         verifiers.insert(domain, verifier);

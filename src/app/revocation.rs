@@ -3,10 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::MissedTickBehavior;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     config::{Mistakes, Revoked, RevokedFile},
+    live::Look,
     proxy::Gate,
     snapshot::Snapshot,
 };
@@ -14,14 +18,15 @@ use crate::{
 /// How often the list is read.
 const READ_TIME: Duration = Duration::from_millis(500);
 
-/// Applies every change of the list; a list that cannot be read leaves in force what was revoked before.
-pub(super) async fn follow(gate: Arc<Gate>, file: RevokedFile) {
-    let mut ticks = tokio::time::interval(READ_TIME);
+/// Applies every change of the list, wherever the settings say it is; a list that cannot be read leaves in force what
+/// was revoked before.
+pub(super) async fn follow(gate: Arc<Gate>, file: watch::Receiver<RevokedFile>) {
+    let mut ticks = interval(READ_TIME);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = String::new();
     loop {
         ticks.tick().await;
-        let reading = file.clone();
+        let reading = file.borrow().clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let mistakes = match read {
             Ok(Ok((revoked, mistakes))) => {
@@ -46,11 +51,18 @@ fn apply(gate: &Gate, revoked: Revoked) {
         now = revoked.entries.len(),
         "the revoked list changed"
     );
+    drop(before);
     let entries = Arc::new(revoked.entries);
     gate.snapshot.rcu(|snapshot| Snapshot {
         revoked: entries.clone(),
         ..Snapshot::clone(snapshot)
     });
+    let ended = gate
+        .register
+        .review(&gate.snapshot.load(), Look::Clock, &gate.log);
+    if ended > 0 {
+        tracing::warn!(ended, "open connections were revoked");
+    }
 }
 
 /// Says what is wrong with the list, once for as long as it stays the same.

@@ -45,7 +45,7 @@ pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Run(format!("the runtime cannot start: {error}")))?;
-    match runtime.block_on(serve_settings(&settings))? {
+    match runtime.block_on(serve_settings(settings))? {
         Drained::Complete => Ok(()),
         Drained::Deadline => Err(Failure::Run(
             "the drain time ended before every call had".to_owned(),
@@ -56,13 +56,14 @@ pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
     }
 }
 
-async fn serve_settings(settings: &config::Settings) -> Result<Drained, Failure> {
+async fn serve_settings(settings: config::Settings) -> Result<Drained, Failure> {
     let no_signals = |error| Failure::Run(format!("signals cannot be listened to: {error}"));
+    let (roles, credentials) = (settings.roles.len(), settings.credentials.len());
+    let snapshot = settings.version.clone();
     let app = App::start(settings)
         .await
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    let (roles, credentials) = (settings.roles.len(), settings.credentials.len());
-    tracing::info!(address = %app.address(), snapshot = %settings.version, roles, credentials, "listening");
+    tracing::info!(address = %app.address(), snapshot, roles, credentials, "listening");
     let (end, ending) = shutdown::announcement();
     let (end_now, at_once) = shutdown::announcement();
     let mut serving = tokio::spawn(app.serve(ending, at_once));

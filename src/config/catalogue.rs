@@ -35,6 +35,15 @@ pub(crate) struct Credential {
     pub(crate) max_ttl: Duration,
 }
 
+impl Credential {
+    /// Whether both would have the same value at hand, ready to send and for as long; for whom it is does not count.
+    pub(crate) fn has_the_value_of(&self, other: &Credential) -> bool {
+        self.source == other.source
+            && self.placement == other.placement
+            && self.max_ttl == other.max_ttl
+    }
+}
+
 /// Where a credential's value comes from. Neither source ends its values by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {

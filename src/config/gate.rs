@@ -52,8 +52,8 @@ pub(crate) struct Gate {
     pub(crate) listen: SocketAddr,
     /// What the gate shows to agents.
     pub(crate) certificate: KeyPair,
-    /// The trust domains whose agents are known, each with its bundle of authorities (PEM).
-    pub(crate) trust_domains: BTreeMap<TrustDomain, PathBuf>,
+    /// The trust domains whose agents are known.
+    pub(crate) trust_domains: BTreeMap<TrustDomain, Bundle>,
     /// The authority (`chain`) that signs the certificates shown inside tunnels.
     pub(crate) interception: KeyPair,
     /// How upstreams are found and verified.
@@ -74,6 +74,15 @@ pub(crate) struct Gate {
     pub(crate) exceptions: Vec<Exception>,
     /// Where the revoked list is, to be read again apart from all else.
     pub(crate) revoked: RevokedFile,
+}
+
+/// Whom a trust domain vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bundle {
+    /// Its authorities (PEM).
+    pub(crate) authorities: PathBuf,
+    /// What they revoked (PEM); none if nothing is looked at.
+    pub(crate) crls: Vec<PathBuf>,
 }
 
 /// A certificate chain and its private key (PEM).
@@ -167,7 +176,7 @@ pub(super) fn lower(root: Value<'_>) -> Option<Written> {
 
 fn gate(
     fields: &mut Fields<'_>,
-    trust_domains: Option<BTreeMap<TrustDomain, PathBuf>>,
+    trust_domains: Option<BTreeMap<TrustDomain, Bundle>>,
     revoked: Option<RevokedFile>,
     exceptions: &[exception::Written],
 ) -> Option<Gate> {
@@ -208,10 +217,10 @@ fn revoked_file(value: Value<'_>) -> Option<RevokedFile> {
     Some(RevokedFile { path, named: true })
 }
 
-fn trust_domains(value: Value<'_>) -> Option<BTreeMap<TrustDomain, PathBuf>> {
+fn trust_domains(value: Value<'_>) -> Option<BTreeMap<TrustDomain, Bundle>> {
     let domains = value.names(|name, value| {
         let name = name.parse(trust_domain);
-        let bundle = value.mapping(|fields| fields.required("bundle", Value::file));
+        let bundle = value.mapping(bundle);
         Some((name?, bundle?))
     })?;
     if domains.is_empty() {
@@ -221,6 +230,15 @@ fn trust_domains(value: Value<'_>) -> Option<BTreeMap<TrustDomain, PathBuf>> {
         ));
     }
     Some(domains.into_iter().collect())
+}
+
+fn bundle(fields: &mut Fields<'_>) -> Option<Bundle> {
+    let authorities = fields.required("bundle", Value::file);
+    let crls = fields.or("crls", Vec::new(), |v| v.some_of(Value::file));
+    Some(Bundle {
+        authorities: authorities?,
+        crls: crls?,
+    })
 }
 
 fn trust_domain(text: &str) -> Result<TrustDomain, Wrong> {

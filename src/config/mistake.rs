@@ -4,7 +4,12 @@
 //! [`Findings`], which collects while lowering goes on. It deliberately knows no setting: what counts as a
 //! mistake is said by the code that lowers the setting.
 
-use std::{cell::RefCell, fmt, path::PathBuf, sync::Arc};
+use std::{
+    cell::RefCell,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A position in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +117,11 @@ impl Findings {
     pub(crate) fn file(&self, path: PathBuf, at: &Place) {
         let place = at.clone();
         self.files.borrow_mut().push(NamedFile { path, place });
+    }
+
+    /// Tells of every file that was noted.
+    pub(crate) fn each_file(&self, mut tell: impl FnMut(&Path)) {
+        self.files.borrow().iter().for_each(|file| tell(&file.path));
     }
 
     /// Ends the search: `value` if there was no mistake, all mistakes otherwise.

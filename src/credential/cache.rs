@@ -43,9 +43,18 @@ const NEVER: u64 = u64::MAX;
 
 /// One credential of the catalogue: its source, and the lease on its last value.
 ///
-/// Dropping it gives up the lease's place here; leases handed out stay good until their end.
+/// Dropping its last clone gives up the lease's place here; leases handed out stay good until their end.
 pub(crate) struct Entry<S = Source> {
     shared: Arc<Shared<S>>,
+}
+
+impl<S> Clone for Entry<S> {
+    /// The same entry: settings that change who may use a value go on with the lease at hand.
+    fn clone(&self) -> Entry<S> {
+        Entry {
+            shared: Arc::clone(&self.shared),
+        }
+    }
 }
 
 impl<S: Fetch> Entry<S> {
@@ -225,7 +234,7 @@ impl<S: Fetch> Shared<S> {
             .is_some_and(|last| last.value().expose() == fetched.value.expose());
         let mut past = self.past();
         if !same {
-            past.generation += 1;
+            past.generation = self.names.next_generation();
             tracing::info!(
                 credential = self.source.name(),
                 generation = past.generation,

@@ -25,16 +25,20 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use http::Uri;
 use rustify::endpoint::Endpoint;
 use rustls::pki_types::CertificateDer;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use self::{envelope::Answer, session::Session, token::Token, wire::Wire};
 use super::Fetched;
 
 /// How long a path that the policy does not allow is not asked for again.
 const DENIED_FOR: Duration = Duration::from_secs(30);
+
+/// How long a line lives on after another took its place: longer than any fetch.
+const REPLACED_FOR: Duration = Duration::from_secs(30);
 
 /// So many denied paths are remembered; the catalogue has far fewer.
 const DENIED_MAX: usize = 1024;
@@ -65,9 +69,16 @@ pub(crate) struct AppRole {
 
 /// A client of one Vault with one identity. Does nothing until it is asked; share it in an [`Arc`].
 pub(crate) struct Vault {
+    line: ArcSwap<Line>,
+    /// Lines that others took the place of and that are not closed yet.
+    replaced: Mutex<Vec<Arc<Line>>>,
+    denied: Mutex<HashMap<String, Instant>>,
+}
+
+/// A way to Vault and a standing there.
+struct Line {
     wire: Arc<Wire>,
     session: Session,
-    denied: Mutex<HashMap<String, Instant>>,
 }
 
 impl Vault {
@@ -77,16 +88,32 @@ impl Vault {
     ///
     /// [`VaultError::Settings`] says which setting cannot be used.
     pub(crate) fn new(settings: VaultSettings) -> Result<Vault, VaultError> {
-        if !path::plain(&settings.approle.mount) {
-            return Err(VaultError::Settings("the auth mount is not a plain path"));
-        }
-        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace)?;
-        let wire = Arc::new(wire);
         Ok(Vault {
-            session: Session::new(Arc::clone(&wire), settings.approle),
-            wire,
+            line: ArcSwap::from_pointee(Line::new(settings)?),
+            replaced: Mutex::default(),
             denied: Mutex::default(),
         })
+    }
+
+    /// Goes on with other settings: the next call logs in anew. Whoever shares the client keeps it, and questions under
+    /// way may still end: the old token is given back a while later. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::new`]; nothing has changed then.
+    pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
+        let old = self.line.swap(Arc::new(Line::new(settings)?));
+        self.denied().clear();
+        self.replaced().push(Arc::clone(&old));
+        let vault = Arc::downgrade(self);
+        tokio::spawn(async move {
+            sleep(REPLACED_FOR).await;
+            if let Some(vault) = vault.upgrade() {
+                vault.replaced().retain(|line| !Arc::ptr_eq(line, &old));
+            }
+            old.session.close().await;
+        });
+        Ok(())
     }
 
     /// The latest value of `field` of the secret at `path` of the key-value engine at `mount`.
@@ -117,7 +144,52 @@ impl Vault {
 
     /// Gives the gate's token back, which ends all leases made with it. Best effort, at most 5 s; no call works after it.
     pub(crate) async fn close(&self) {
-        self.session.close().await;
+        let replaced = std::mem::take(&mut *self.replaced());
+        for line in replaced {
+            line.session.close().await;
+        }
+        self.line.load_full().session.close().await;
+    }
+
+    async fn ask(&self, request: &impl Endpoint) -> Result<Answer, VaultError> {
+        let line = self.line.load_full();
+        line.ask(request).await
+    }
+
+    fn is_denied(&self, place: &str) -> bool {
+        let now = Instant::now();
+        self.denied().get(place).is_some_and(|until| now < *until)
+    }
+
+    fn note_denied(&self, place: String) {
+        let now = Instant::now();
+        let mut denied = self.denied();
+        denied.retain(|_, until| now < *until);
+        if denied.len() < DENIED_MAX {
+            denied.insert(place, now + DENIED_FOR);
+        }
+    }
+
+    fn denied(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Vec<Arc<Line>>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn new(settings: VaultSettings) -> Result<Line, VaultError> {
+        if !path::plain(&settings.approle.mount) {
+            return Err(VaultError::Settings("the auth mount is not a plain path"));
+        }
+        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace)?;
+        let wire = Arc::new(wire);
+        Ok(Line {
+            session: Session::new(Arc::clone(&wire), settings.approle),
+            wire,
+        })
     }
 
     /// Asks with the gate's token, and once more with a new one if the server does not know it any more.
@@ -141,24 +213,6 @@ impl Vault {
             self.session.accepted(token);
         }
         answer
-    }
-
-    fn is_denied(&self, place: &str) -> bool {
-        let now = Instant::now();
-        self.denied().get(place).is_some_and(|until| now < *until)
-    }
-
-    fn note_denied(&self, place: String) {
-        let now = Instant::now();
-        let mut denied = self.denied();
-        denied.retain(|_, until| now < *until);
-        if denied.len() < DENIED_MAX {
-            denied.insert(place, now + DENIED_FOR);
-        }
-    }
-
-    fn denied(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

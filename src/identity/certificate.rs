@@ -155,6 +155,15 @@ impl AgentVerifier {
             signatures,
         })
     }
+
+    /// Verifies a chain, leaf first, as a handshake at `now` would.
+    ///
+    /// # Errors
+    /// What the handshake would have ended with.
+    pub fn verify_again(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+        let (leaf, intermediates) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        self.verify_client_cert(leaf, intermediates, now).map(drop)
+    }
 }
 
 impl ClientCertVerifier for AgentVerifier {

@@ -29,7 +29,7 @@ pub(crate) struct Lease {
 pub(crate) struct Mark {
     /// Whether the source takes the value back by itself.
     pub(crate) class: Class,
-    /// Grows by one when the entry's value changes, and only then.
+    /// Another and larger number when the entry's value changes, and only then.
     pub(crate) generation: u64,
     /// 16 hex digits of a keyed hash.
     pub(crate) id: String,
@@ -121,7 +121,7 @@ impl Lease {
         self.mark.class
     }
 
-    /// Grows by one when the entry's value changes, and only then: connections that carry the value can be keyed by it.
+    /// Another and larger number when the entry's value changes, and only then: connections that carry the value can be keyed by it.
     pub(crate) fn generation(&self) -> u64 {
         self.mark.generation
     }

@@ -161,6 +161,7 @@ impl Tunnel {
         let Ok(upgraded) = upgrade.await else {
             return Ok(());
         };
+        conversation.opened(&host, port);
         let mut ending = conversation.ending.clone();
         let first = tokio::select! {
             first = timeout(FIRST_BYTE_TIMEOUT, first_bytes(upgraded)) => first,

@@ -8,7 +8,7 @@ use std::{
 
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::secret::open_to_others;
@@ -50,6 +50,21 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
+/// The revocation lists of a PEM file, at least one.
+pub(crate) fn crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, StoreError> {
+    let found = CertificateRevocationListDer::pem_file_iter(path);
+    let found: Vec<_> = found
+        .and_then(Iterator::collect)
+        .map_err(|error| because(path, error))?;
+    if found.is_empty() {
+        return Err(because(
+            path,
+            "no revocation list in it; a PEM file with at least one is expected",
+        ));
+    }
+    Ok(found)
+}
+
 /// The private key of a PEM file that nobody but its owner can read.
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, StoreError> {
     check_private(path)?;
@@ -79,13 +94,13 @@ pub(crate) fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), St
     Ok(())
 }
 
-/// Adds the system's trust anchors.
-pub(crate) fn add_system_roots(roots: &mut RootCertStore) {
+/// The system's trust anchors.
+pub(crate) fn system_certificates() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "some of the system's roots cannot be read");
     }
-    let (_added, _ignored) = roots.add_parsable_certificates(found.certs);
+    found.certs
 }
 
 /// A key that others can read is no secret: refused, with the command that mends it.

@@ -27,6 +27,7 @@ mod openbao;
 mod path;
 mod placement;
 mod refusals;
+mod reload;
 mod scope;
 mod streaming;
 mod target;

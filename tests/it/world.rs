@@ -38,7 +38,7 @@ use gate::Gate;
 use patience::until;
 use pki::{Identity, Pki};
 use recorder::Recorder;
-use settings::CATALOGUE;
+use settings::{CATALOGUE, Places};
 use tape::Tapes;
 use vault::Vault;
 
@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) canaries: Canaries,
     /// The port of every upstream.
     pub(crate) port: u16,
+    places: Places,
     dir: TempDir,
     listen: SocketAddr,
     upstreams: BTreeMap<String, Recorder>,
@@ -117,6 +118,25 @@ impl World {
         let value = self.canaries.add(Some(host));
         builder::hand_out(self.dir.path(), self.vault.as_ref(), name, &value);
         self.secrets.insert(name.to_owned(), value);
+    }
+
+    /// Writes other settings over those of the gate, and tells nobody.
+    pub(crate) fn becomes(&self, other: Builder) {
+        other.write_over(self.dir.path(), &self.places);
+    }
+
+    /// Has the gate read its settings again; returns what it says of that.
+    pub(crate) async fn reload(&self) -> String {
+        let told = self.reloads().len();
+        self.gate.signal("HUP");
+        until("the end of a reload", || self.reloads().get(told).cloned()).await
+    }
+
+    /// What the gate said of each reload.
+    pub(crate) fn reloads(&self) -> Vec<String> {
+        let speech = self.gate.stderr();
+        let told = speech.lines().filter(|line| line.contains("reloaded: "));
+        told.map(str::to_owned).collect()
     }
 
     /// The directory of the settings.

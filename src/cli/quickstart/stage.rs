@@ -183,7 +183,7 @@ async fn gate(
 ) -> Result<(SocketAddr, JoinHandle<Drained>), Failure> {
     let settings = config::load(&dir.join(settings::SETTINGS), now.date())
         .map_err(|mistakes| Failure::Run(format!("the settings of the tour:\n{mistakes}")))?;
-    let app = App::start(&settings)
+    let app = App::start(settings)
         .await
         .map_err(|error| Failure::Run(error.to_string()))?;
     Ok((

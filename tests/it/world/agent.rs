@@ -393,6 +393,14 @@ impl Wire {
         rest
     }
 
+    /// The certificate that the agent shows.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.agent
+            .identity
+            .as_ref()
+            .expect("an agent with a certificate")
+    }
+
     /// What this side received so far, after TLS.
     pub(crate) fn received(&self) -> Vec<u8> {
         self.tape.bytes()

@@ -110,6 +110,15 @@ impl Builder {
             .await
     }
 
+    /// Writes the settings of this world over those of another, which has all the upstreams.
+    pub(super) fn write_over(&self, dir: &Path, places: &Places) {
+        let _ = std::fs::remove_dir_all(dir.join("roles"));
+        self.plan.write(dir, places);
+        for (path, text) in &self.files {
+            std::fs::write(dir.join(path), text).unwrap();
+        }
+    }
+
     /// Everything but the gate.
     pub(super) async fn surroundings(&self) -> Surroundings {
         let dir = tempfile::Builder::new()
@@ -137,6 +146,7 @@ impl Builder {
             std::fs::write(dir.path().join(path), text).unwrap();
         }
         Surroundings {
+            places,
             dir,
             events,
             pki,
@@ -165,6 +175,7 @@ impl Builder {
 
 /// A world without its gate.
 pub(super) struct Surroundings {
+    pub(super) places: Places,
     pub(super) dir: TempDir,
     pub(super) events: Events,
     pub(super) pki: Arc<Pki>,
@@ -189,6 +200,7 @@ impl Surroundings {
             pki: self.pki,
             canaries: self.canaries,
             port: self.port,
+            places: self.places,
             dir: self.dir,
             upstreams: self.upstreams,
             vault: self.vault,

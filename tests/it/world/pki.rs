@@ -3,8 +3,8 @@
 use std::{net::IpAddr, path::Path, sync::Arc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -60,7 +60,33 @@ impl Authority {
         roots
     }
 
-    fn write(&self, dir: &Path, name: &str) {
+    /// The list of the certificates that it takes back (PEM).
+    pub(crate) fn revokes(&self, identities: &[&Identity]) -> String {
+        let now = OffsetDateTime::now_utc();
+        let revoked = |identity: &&Identity| {
+            let (_, parsed) =
+                x509_parser::parse_x509_certificate(identity.certificate.der()).unwrap();
+            RevokedCertParams {
+                serial_number: parsed.raw_serial().to_vec().into(),
+                revocation_time: now,
+                reason_code: None,
+                invalidity_date: None,
+            }
+        };
+        let list = CertificateRevocationListParams {
+            this_update: now - Duration::hours(1),
+            next_update: now + Duration::days(1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: identities.iter().map(revoked).collect(),
+            key_identifier_method: self.params.key_identifier_method.clone(),
+        };
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        list.signed_by(&issuer).unwrap().pem().unwrap()
+    }
+
+    /// Writes `name.crt` and `name.key`.
+    pub(crate) fn write(&self, dir: &Path, name: &str) {
         std::fs::write(dir.join(format!("{name}.crt")), self.certificate.pem()).unwrap();
         write_private(&dir.join(format!("{name}.key")), &self.key.serialize_pem());
     }

@@ -81,6 +81,16 @@ impl Meter {
         self.0.fetch_add(bytes as u64, Ordering::AcqRel);
     }
 
+    /// How far it has come.
+    pub(crate) fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Waits until it has come so far.
+    pub(crate) async fn reaches(&self, far: u64) {
+        until("some way", || (self.so_far() >= far).then_some(())).await;
+    }
+
     /// Waits until it goes no further; how far it came.
     pub(crate) async fn stalled(&self) -> u64 {
         let (mut last, mut same) = (0, 0);

@@ -1,0 +1,386 @@
+//! The parts of a gate that are made of settings and of the files these name.
+//!
+//! A part is kept while what it is made of stays the same, so that a reload that does not concern it loses nothing:
+//! resting connections, leases at hand, leaves that were signed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+};
+
+use rustls::RootCertStore;
+
+use super::StartError;
+use crate::{
+    config::{self, Digest, Dns, Root, Settings, Source as ConfiguredSource},
+    credential::{
+        Credential, Entry, LeaseNames, Source,
+        vault::{AppRole, Vault, VaultSettings},
+    },
+    tls::{self, mint::Mint, stores},
+    upstream::{Resolver, Upstream},
+};
+
+/// Everything that outlives a snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    /// Where the gate itself listens, which no call may reach.
+    own: SocketAddr,
+    names: LeaseNames,
+    pub(super) agents: Part<tls::Agents>,
+    pub(super) mint: Part<Mint>,
+    pub(super) upstream: Part<Upstream>,
+    pub(super) vault: Option<Part<Vault>>,
+    pub(super) credentials: HashMap<Arc<str>, Listed>,
+}
+
+/// One part, and what it is made of.
+#[derive(Debug)]
+pub(super) struct Part<T> {
+    made_of: Digest,
+    pub(super) value: Arc<T>,
+}
+
+/// A credential as the catalogue describes it and as it is lent.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    configured: Arc<config::Credential>,
+    pub(super) credential: Arc<Credential>,
+}
+
+/// What happens to a part that cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// There are no new parts at all.
+    Refuses,
+    /// The last good one stays in force.
+    KeepsLast,
+}
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Part<T> {
+        Part {
+            made_of: self.made_of,
+            value: self.value.clone(),
+        }
+    }
+}
+
+impl<T> Part<T> {
+    fn new(made_of: Digest, value: T) -> Part<T> {
+        let value = Arc::new(value);
+        Part { made_of, value }
+    }
+
+    /// The same part if it would be made of the same.
+    fn unchanged(last: Option<&Part<T>>, made_of: Digest) -> Option<Part<T>> {
+        last.filter(|last| last.made_of == made_of).cloned()
+    }
+}
+
+impl Parts {
+    /// The parts of a gate that starts, listening on `own`.
+    pub(super) fn first(settings: &Settings, own: SocketAddr) -> Result<Parts, StartError> {
+        let names =
+            LeaseNames::random().map_err(|error| StartError::because("random bytes", error))?;
+        Making {
+            settings,
+            own,
+            names,
+            last: None,
+            failed: Failed::Refuses,
+        }
+        .all()
+    }
+
+    /// The parts that `settings` and the files that they name make now.
+    ///
+    /// # Errors
+    /// What cannot be used, unless the last good one stands in for it. Nothing has changed then.
+    pub(super) fn again(&self, settings: &Settings, failed: Failed) -> Result<Parts, StartError> {
+        Making {
+            settings,
+            own: self.own,
+            names: self.names.clone(),
+            last: Some(self),
+            failed,
+        }
+        .all()
+    }
+
+    /// Whether a snapshot of these parts would be the same as one of `others`.
+    pub(super) fn same(&self, others: &Parts) -> bool {
+        self.agents.made_of == others.agents.made_of
+            && self.mint.made_of == others.mint.made_of
+            && self.upstream.made_of == others.upstream.made_of
+            && self.vault.as_ref().map(|vault| vault.made_of)
+                == others.vault.as_ref().map(|vault| vault.made_of)
+    }
+}
+
+/// One making of all parts.
+struct Making<'m> {
+    settings: &'m Settings,
+    own: SocketAddr,
+    names: LeaseNames,
+    last: Option<&'m Parts>,
+    failed: Failed,
+}
+
+impl Making<'_> {
+    fn all(self) -> Result<Parts, StartError> {
+        let agents = self.part(|last| &last.agents, agents_made_of, agents)?;
+        let mint = self.part(|last| &last.mint, mint_made_of, mint)?;
+        let upstream = self.part(
+            |last| &last.upstream,
+            upstream_made_of,
+            |settings| upstream(settings, self.own),
+        )?;
+        // Last of those that can fail, since an adopted change cannot be taken back.
+        let vault = match &self.settings.gate.vault {
+            Some(vault) => Some(self.vault(vault)?),
+            None => None,
+        };
+        let credentials = self.credentials(vault.as_ref().map(|vault| &vault.value))?;
+        Ok(Parts {
+            own: self.own,
+            names: self.names,
+            agents,
+            mint,
+            upstream,
+            vault,
+            credentials,
+        })
+    }
+
+    fn part<T>(
+        &self,
+        of: impl Fn(&Parts) -> &Part<T>,
+        made_of: impl Fn(&config::Gate) -> Digest,
+        make: impl FnOnce(&config::Gate) -> Result<T, StartError>,
+    ) -> Result<Part<T>, StartError> {
+        let (last, made_of) = (self.last.map(of), made_of(&self.settings.gate));
+        match Part::unchanged(last, made_of) {
+            Some(unchanged) => Ok(unchanged),
+            None => self.or_last(
+                last,
+                make(&self.settings.gate).map(|value| Part::new(made_of, value)),
+            ),
+        }
+    }
+
+    fn or_last<T>(
+        &self,
+        last: Option<&Part<T>>,
+        made: Result<Part<T>, StartError>,
+    ) -> Result<Part<T>, StartError> {
+        match (made, last, self.failed) {
+            (Err(error), Some(last), Failed::KeepsLast) => {
+                tracing::error!(%error, "cannot be used; what was read before stays in force");
+                Ok(last.clone())
+            }
+            (made, _, _) => made,
+        }
+    }
+
+    /// A client that is there goes on with the new settings, so that the leases got through it stay good.
+    fn vault(&self, settings: &config::Vault) -> Result<Part<Vault>, StartError> {
+        let made_of = vault_made_of(settings);
+        let last = self.last.and_then(|last| last.vault.as_ref());
+        if let Some(unchanged) = Part::unchanged(last, made_of) {
+            return Ok(unchanged);
+        }
+        let unusable = |error| StartError::because("vault", error);
+        let made = vault_settings(settings).and_then(|settings| match last {
+            Some(last) => {
+                last.value.adopt(settings).map_err(unusable)?;
+                let value = last.value.clone();
+                Ok(Part { made_of, value })
+            }
+            None => Vault::new(settings)
+                .map(|vault| Part::new(made_of, vault))
+                .map_err(unusable),
+        });
+        self.or_last(last, made)
+    }
+
+    fn credentials(
+        &self,
+        vault: Option<&Arc<Vault>>,
+    ) -> Result<HashMap<Arc<str>, Listed>, StartError> {
+        let configured: &BTreeMap<_, _> = &self.settings.credentials;
+        let listed = configured.values().map(|configured| {
+            let last = self
+                .last
+                .and_then(|last| last.credentials.get(&configured.name));
+            let credential = Arc::new(self.credential(configured, last, vault)?);
+            let configured = configured.clone();
+            let name = configured.name.clone();
+            let listed = Listed {
+                configured,
+                credential,
+            };
+            Ok((name, listed))
+        });
+        listed.collect()
+    }
+
+    /// A credential; who may use it may change without its value being fetched anew.
+    fn credential(
+        &self,
+        configured: &config::Credential,
+        last: Option<&Listed>,
+        vault: Option<&Arc<Vault>>,
+    ) -> Result<Credential, StartError> {
+        let kept = last.filter(|last| last.configured.has_the_value_of(configured));
+        let entry = match kept {
+            Some(kept) => kept.credential.entry.clone(),
+            None => Entry::new(
+                source(configured, vault)?,
+                configured.placement.clone(),
+                configured.max_ttl,
+                self.names.clone(),
+            ),
+        };
+        Ok(Credential {
+            name: configured.name.clone(),
+            roles: configured.roles.clone(),
+            hosts: configured.hosts.clone(),
+            source: match configured.source {
+                ConfiguredSource::File(_) => "file",
+                ConfiguredSource::Kv2 { .. } => "vault",
+            },
+            entry,
+        })
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> StartError {
+    StartError(error.to_string())
+}
+
+fn agents_made_of(settings: &config::Gate) -> Digest {
+    let shown = [&settings.certificate.chain, &settings.certificate.key];
+    let bundles = settings.trust_domains.values();
+    let bundles =
+        bundles.flat_map(|bundle| std::iter::once(&bundle.authorities).chain(&bundle.crls));
+    let text = format!("{:?}{:?}", settings.certificate, settings.trust_domains);
+    Digest::of(&text, shown.into_iter().chain(bundles).map(|path| &**path))
+}
+
+fn agents(settings: &config::Gate) -> Result<tls::Agents, StartError> {
+    let chain = stores::certificates(&settings.certificate.chain).map_err(unusable)?;
+    let key = stores::key(&settings.certificate.key).map_err(unusable)?;
+    let mut bundles = HashMap::new();
+    for (domain, bundle) in &settings.trust_domains {
+        let mut crls = Vec::new();
+        for list in &bundle.crls {
+            crls.extend(stores::crls(list).map_err(unusable)?);
+        }
+        let roots = stores::roots(&bundle.authorities).map_err(unusable)?;
+        bundles.insert(domain.to_string(), tls::Bundle { roots, crls });
+    }
+    tls::Agents::new(chain, key, bundles).map_err(|error| {
+        let chain = settings.certificate.chain.display();
+        StartError::because(
+            &format!("the agents' listener ({chain} and the bundles)"),
+            error,
+        )
+    })
+}
+
+fn mint_made_of(settings: &config::Gate) -> Digest {
+    let authority = &settings.interception;
+    Digest::of(
+        &format!("{authority:?}"),
+        [&*authority.chain, &*authority.key],
+    )
+}
+
+fn mint(settings: &config::Gate) -> Result<Mint, StartError> {
+    Mint::load(&settings.interception.chain, &settings.interception.key).map_err(unusable)
+}
+
+/// The system's authorities count by what they are now, for nobody names the files that they come from.
+fn upstream_made_of(settings: &config::Gate) -> Digest {
+    let roots = &settings.upstream.roots;
+    let system = match roots.contains(&Root::System) {
+        true => Digest::over(&stores::system_certificates()),
+        false => Digest::of("", []),
+    };
+    let files = roots.iter().filter_map(|root| match root {
+        Root::System => None,
+        Root::File(path) => Some(&**path),
+    });
+    let text = format!("{:?}{:?}{system:?}", settings.upstream, settings.timeouts);
+    Digest::of(&text, files)
+}
+
+fn upstream(settings: &config::Gate, own: SocketAddr) -> Result<Upstream, StartError> {
+    let mut roots = RootCertStore::empty();
+    for root in &settings.upstream.roots {
+        match root {
+            Root::System => {
+                let (_added, _ignored) =
+                    roots.add_parsable_certificates(stores::system_certificates());
+            }
+            Root::File(path) => stores::add_roots(&mut roots, path).map_err(unusable)?,
+        }
+    }
+    let servers: &[SocketAddr] = match &settings.upstream.dns {
+        Dns::System => &[],
+        Dns::Servers(servers) => servers,
+    };
+    let resolver =
+        Resolver::new(servers, own).map_err(|error| StartError::because("upstream.dns", error))?;
+    let tls =
+        tls::upstreams(roots).map_err(|error| StartError::because("upstream.roots", error))?;
+    Ok(Upstream::new(resolver, Arc::new(tls), settings.timeouts))
+}
+
+/// The files of the login count too: they are read at each login, but a new one is a reason to log in.
+fn vault_made_of(settings: &config::Vault) -> Digest {
+    let login = &settings.approle;
+    let files: [&Path; 3] = [&settings.ca, &login.role_id, &login.secret_id];
+    Digest::of(&format!("{settings:?}"), files)
+}
+
+fn vault_settings(settings: &config::Vault) -> Result<VaultSettings, StartError> {
+    let address = settings
+        .address
+        .parse()
+        .map_err(|error| StartError::because("vault.address", error))?;
+    let ca = stores::certificates(&settings.ca).map_err(unusable)?;
+    let login = &settings.approle;
+    Ok(VaultSettings {
+        address,
+        ca,
+        namespace: settings.namespace.clone(),
+        approle: AppRole {
+            mount: login.mount.clone(),
+            role_id: login.role_id.clone(),
+            secret_id: login.secret_id.clone(),
+        },
+    })
+}
+
+fn source(
+    configured: &config::Credential,
+    vault: Option<&Arc<Vault>>,
+) -> Result<Source, StartError> {
+    match &configured.source {
+        ConfiguredSource::File(path) => Ok(Source::File { path: path.clone() }),
+        ConfiguredSource::Kv2 { mount, path, field } => {
+            let vault = vault
+                .ok_or_else(|| StartError::because(&configured.name, "no vault is configured"))?;
+            Ok(Source::Vault {
+                vault: vault.clone(),
+                mount: mount.clone(),
+                path: path.clone(),
+                field: field.clone(),
+            })
+        }
+    }
+}

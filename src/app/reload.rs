@@ -1,0 +1,312 @@
+//! Settings that change while the gate runs: read again on SIGHUP, and whenever any file that they are made of holds
+//! something else.
+//!
+//! They are taken over whole or not at all. With a mistake anywhere the last good ones stay, and only the files that
+//! those name are read again: so a mistake in one team's manifest holds up neither a certificate that was renewed nor
+//! an authority or a revocation list that was changed. The revoked list is not followed here but by itself.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use time::OffsetDateTime;
+use tokio::{
+    signal::unix::Signal,
+    sync::watch,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    assembly,
+    parts::{Failed, Parts},
+};
+use crate::{
+    config::{self, Digest, Inputs, Mistakes, RevokedFile, Settings},
+    live::Look,
+    metrics::Reload,
+    proxy::Gate,
+    shutdown::Ending,
+    snapshot::Snapshot,
+};
+
+/// How often the files are looked at; what changed must look the same twice, so that nothing half written is read.
+const LOOK_TIME: Duration = Duration::from_secs(1);
+/// How often the files are read before one that is named by another is waited for no longer.
+const READINGS_MAX: usize = 3;
+/// The most mistakes that are told one by one.
+const MISTAKES_TOLD_MAX: usize = 50;
+
+/// What is in force, and what it takes to change it.
+pub(super) struct Reloader {
+    gate: Arc<Gate>,
+    hangups: Signal,
+    path: PathBuf,
+    /// The last good settings.
+    settings: Settings,
+    parts: Parts,
+    revoked: watch::Sender<RevokedFile>,
+    /// What the settings in force are made of, and those that were refused last.
+    inputs: Inputs,
+    /// What the inputs held when they were read last; nothing before the first reading.
+    seen: Option<Digest>,
+}
+
+/// Why the settings are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Signal,
+    Content,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Changed,
+    Unchanged,
+    Refused,
+}
+
+impl Reloader {
+    /// Follows the settings that are in force with `parts`; where the revoked list is, is told to `revoked`.
+    pub(super) fn new(
+        gate: Arc<Gate>,
+        (settings, parts): (Settings, Parts),
+        revoked: watch::Sender<RevokedFile>,
+        hangups: Signal,
+    ) -> Reloader {
+        Reloader {
+            gate,
+            hangups,
+            path: settings.path.clone(),
+            settings,
+            parts,
+            revoked,
+            inputs: Inputs::default(),
+            seen: None,
+        }
+    }
+
+    /// Follows the files and SIGHUP until `stopped`.
+    pub(super) async fn follow(mut self, mut stopped: Ending) -> Reloader {
+        let mut ticks = interval(LOOK_TIME);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut moving = None;
+        loop {
+            let cause = tokio::select! {
+                biased;
+                () = stopped.wait() => return self,
+                _ = self.hangups.recv() => Some(Cause::Signal),
+                _ = ticks.tick() => self.settled(&mut moving).await,
+            };
+            if let Some(cause) = cause {
+                moving = None;
+                self = self.reload(cause).await;
+            }
+        }
+    }
+
+    /// Gives back what the gate has elsewhere.
+    pub(super) async fn close(&self) {
+        if let Some(vault) = &self.parts.vault {
+            vault.value.close().await;
+        }
+    }
+
+    /// Whether the files hold something else than when they were read, and have come to rest.
+    async fn settled(&self, moving: &mut Option<Digest>) -> Option<Cause> {
+        let inputs = self.inputs.clone();
+        let now = spawn_blocking(move || inputs.digest()).await.ok()?;
+        let before = moving.replace(now);
+        let first = self.seen.is_none();
+        let changed = self.seen != Some(now) && before == Some(now);
+        (first || changed).then_some(Cause::Content)
+    }
+
+    /// Reads everything again and takes it over if it is good.
+    async fn reload(self, cause: Cause) -> Reloader {
+        let reloading = spawn_blocking(move || {
+            let mut this = self;
+            let outcome = this.attempt();
+            this.tell(cause, outcome);
+            this
+        });
+        match reloading.await {
+            Ok(reloader) => reloader,
+            // The state is gone with the task; to go on without it would be to follow nothing in silence.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    fn attempt(&mut self) -> Outcome {
+        let taken = self.read().and_then(|settings| {
+            for warning in settings
+                .warnings
+                .iter()
+                .filter(|_| settings.version != self.settings.version)
+            {
+                tracing::warn!("{warning}");
+            }
+            let parts = self.parts.again(&settings, Failed::Refuses);
+            let parts = parts.map_err(|error| tracing::error!("settings: {error}"))?;
+            Ok((settings, parts))
+        });
+        match taken {
+            Ok((settings, parts)) => self.take(settings, parts),
+            Err(()) => {
+                self.refresh();
+                Outcome::Refused
+            }
+        }
+    }
+
+    /// The settings as the files have them now; the mistakes in them are told.
+    fn read(&mut self) -> Result<Settings, ()> {
+        let mut loaded = self.read_once();
+        for _ in 1..READINGS_MAX {
+            if self.seen.is_some() {
+                break;
+            }
+            // A file that was not looked at before may have changed before it was.
+            loaded = self.read_once();
+        }
+        loaded.map_err(|mistakes| tell_mistakes(&mistakes))
+    }
+
+    /// Reads once. What was seen is known only if no further file turned out to count.
+    fn read_once(&mut self) -> Result<Settings, Mistakes> {
+        let held = self.inputs.digest();
+        let today = OffsetDateTime::now_utc().date();
+        let (loaded, inputs) = config::read(&self.path, today);
+        let inputs = match &loaded {
+            Ok(_) => inputs,
+            Err(_) => inputs.and(&self.inputs),
+        };
+        self.seen = Some(held).filter(|_| inputs == self.inputs);
+        self.inputs = inputs;
+        loaded
+    }
+
+    fn take(&mut self, settings: Settings, parts: Parts) -> Outcome {
+        if settings.version == self.settings.version && parts.same(&self.parts) {
+            return Outcome::Unchanged;
+        }
+        self.tell_what_waits_for_a_start(&settings);
+        self.revoked.send_if_modified(|file| {
+            let other = *file != settings.gate.revoked;
+            file.clone_from(&settings.gate.revoked);
+            other
+        });
+        self.settings = settings;
+        self.swap(parts);
+        Outcome::Changed
+    }
+
+    /// Reads again what the settings in force name, each by itself.
+    fn refresh(&mut self) {
+        match self.parts.again(&self.settings, Failed::KeepsLast) {
+            Ok(parts) if parts.same(&self.parts) => {}
+            Ok(parts) => {
+                self.swap(parts);
+                tracing::info!("files that the settings in force name were read again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the settings in force cannot be put together anew")
+            }
+        }
+    }
+
+    /// Puts `parts` in force with the last good settings, and ends what these no longer allow.
+    fn swap(&mut self, parts: Parts) {
+        let before = std::mem::replace(&mut self.parts, parts);
+        let fresh = assembly::snapshot(
+            &self.settings,
+            &self.parts,
+            (&self.gate.limits, self.gate.log.metrics()),
+        );
+        // Who is revoked is followed by itself, and may be newer than what was read here.
+        self.gate.snapshot.rcu(|current| Snapshot {
+            revoked: current.revoked.clone(),
+            ..fresh.clone()
+        });
+        let look = match Arc::ptr_eq(&before.agents.value, &self.parts.agents.value) {
+            true => Look::Rules,
+            false => Look::Certificates,
+        };
+        let snapshot = self.gate.snapshot.load_full();
+        let ended = self.gate.register.review(&snapshot, look, &self.gate.log);
+        if ended > 0 {
+            tracing::info!(
+                ended,
+                "open connections ended with the settings that allowed them"
+            );
+        }
+        if !Arc::ptr_eq(&before.upstream.value, &self.parts.upstream.value) {
+            before.upstream.value.clear();
+        }
+        if let (Some(vault), None) = (before.vault, &self.parts.vault) {
+            tokio::spawn(async move { vault.value.close().await });
+        }
+    }
+
+    fn tell(&self, cause: Cause, outcome: Outcome) {
+        match (outcome, cause) {
+            (Outcome::Unchanged, Cause::Content) => {}
+            (Outcome::Changed | Outcome::Unchanged, _) => self.count(Reload::Applied),
+            (Outcome::Refused, _) => self.count(Reload::Refused),
+        }
+        let snapshot = self.settings.version.as_str();
+        let (roles, credentials) = (self.settings.roles.len(), self.settings.credentials.len());
+        match (outcome, cause) {
+            (Outcome::Changed, _) => {
+                tracing::info!(
+                    snapshot,
+                    roles,
+                    credentials,
+                    "reloaded: the settings are in force"
+                );
+            }
+            (Outcome::Unchanged, Cause::Signal) => {
+                tracing::info!(snapshot, "reloaded: nothing has changed");
+            }
+            (Outcome::Unchanged, Cause::Content) => {}
+            (Outcome::Refused, _) => {
+                tracing::error!(
+                    snapshot,
+                    "not reloaded: the last good settings stay in force"
+                );
+            }
+        }
+    }
+
+    fn count(&self, reload: Reload) {
+        self.gate.log.metrics().reloaded(reload);
+    }
+
+    /// Says which changed settings are taken at the start only.
+    fn tell_what_waits_for_a_start(&self, settings: &Settings) {
+        let (now, then) = (&self.settings.gate, &settings.gate);
+        let waiting = [
+            ("listen", now.listen != then.listen),
+            ("connections", now.connections_max != then.connections_max),
+            ("drain", now.drain != then.drain),
+            (
+                "events.stdout and events.file",
+                (now.events.stdout, &now.events.file) != (then.events.stdout, &then.events.file),
+            ),
+        ];
+        for (setting, _) in waiting.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!("{setting}: the change is in force after the next start");
+        }
+    }
+}
+
+fn tell_mistakes(Mistakes { mistakes, .. }: &Mistakes) {
+    for mistake in mistakes.iter().take(MISTAKES_TOLD_MAX) {
+        tracing::error!("settings: {mistake}");
+    }
+    if let Some(more) = mistakes.len().checked_sub(MISTAKES_TOLD_MAX + 1) {
+        tracing::error!(
+            "settings: and {} more mistakes; `tollgate check` says them all",
+            more + 1
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The connections that are open and the calls that are under way, so that a change of the settings ends those that
+//! it no longer allows.
+//!
+//! A connection is looked at again whenever the settings change, and every few seconds because days and certificates
+//! end. Nothing here decides about a call that begins: that is `scope`'s, by the settings of its moment.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+
+use crate::{
+    event::{self, Log},
+    identity::certificate::Caller,
+    outcome::Outcome,
+    refusal::{Reason, Refusal},
+    snapshot::Snapshot,
+    target::{Host, Target},
+    upstream::Route,
+};
+
+/// Every open connection of the gate that has proved an identity.
+#[derive(Debug, Default)]
+pub(crate) struct Register {
+    open: Mutex<HashMap<u64, Arc<Live>>>,
+    next: AtomicU64,
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub(crate) struct Live {
+    caller: Arc<Caller>,
+    /// The certificates that it showed, leaf first.
+    chain: Box<[CertificateDer<'static>]>,
+    source: event::Source,
+    state: Mutex<State>,
+}
+
+/// What may end with a change of the settings.
+#[derive(Debug)]
+struct State {
+    /// Whether the settings let the caller in; one that never was let in has nothing to lose and reads why.
+    stands: bool,
+    /// The host and port of the tunnel that it has become, if a rule named them then.
+    tunnel: Option<(Host, u16)>,
+    /// HTTP/1.1 has one call at a time.
+    call: Option<Call>,
+    /// Dropped to end the connection.
+    end: Option<oneshot::Sender<()>>,
+}
+
+/// A call that is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// Where it goes.
+    pub(crate) target: Arc<Target>,
+    /// The addresses that were checked for it.
+    pub(crate) route: Route,
+}
+
+/// A call's entry, taken back when dropped.
+#[derive(Debug)]
+#[must_use = "a call is under way as long as this is held"]
+pub(crate) struct Underway(Arc<Live>);
+
+/// A connection's entry, taken back when dropped.
+#[derive(Debug)]
+#[must_use = "a connection is listed as long as this is held"]
+pub(crate) struct Listed {
+    register: Arc<Register>,
+    number: u64,
+}
+
+/// How much of a connection is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Whether days and certificates have ended.
+    Clock,
+    /// That, and its tunnel, under other settings.
+    Rules,
+    /// That, and whether its certificates are still vouched for, which costs signatures.
+    Certificates,
+}
+
+impl Register {
+    /// Lists a connection for as long as the answer is held.
+    pub(crate) fn list(self: &Arc<Register>, live: &Arc<Live>) -> Listed {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open().insert(number, live.clone());
+        Listed {
+            register: self.clone(),
+            number,
+        }
+    }
+
+    /// Ends every connection that `snapshot` no longer allows, each with an event; the answer is how many.
+    pub(crate) fn review(&self, snapshot: &Snapshot, look: Look, log: &Log) -> usize {
+        let open: Vec<Arc<Live>> = self.open().values().cloned().collect();
+        let ended = open.iter().filter(|live| live.review(snapshot, look, log));
+        ended.count()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Live>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.register.open().remove(&self.number);
+    }
+}
+
+impl Live {
+    /// A connection of `caller` that `snapshot` has let in, with what resolves when it is to end.
+    pub(crate) fn new(
+        caller: Arc<Caller>,
+        chain: &[CertificateDer<'_>],
+        source: event::Source,
+        snapshot: &Snapshot,
+    ) -> (Live, oneshot::Receiver<()>) {
+        let (end, ended) = oneshot::channel();
+        let stands = snapshot
+            .standing(&caller, OffsetDateTime::now_utc())
+            .is_ok();
+        let state = State {
+            stands,
+            tunnel: None,
+            call: None,
+            end: Some(end),
+        };
+        let live = Live {
+            caller,
+            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
+            source,
+            state: Mutex::new(state),
+        };
+        (live, ended)
+    }
+
+    /// Notes to which place the connection has become a tunnel, or that none of its rules names the place: such a
+    /// tunnel has nothing to lose.
+    pub(crate) fn tunnels_to(&self, place: Option<(Host, u16)>) {
+        self.state().tunnel = place;
+    }
+
+    /// Notes that `call` is under way, for as long as the answer is held. Settings that change before this returns
+    /// have not looked at it: whoever calls this asks them after it.
+    pub(crate) fn enter(self: &Arc<Live>, call: Call) -> Underway {
+        self.state().call = Some(call);
+        Underway(self.clone())
+    }
+
+    /// Ends the connection if `snapshot` no longer allows it; the answer is whether it did.
+    pub(crate) fn review(&self, snapshot: &Snapshot, look: Look, log: &Log) -> bool {
+        let mut state = self.state();
+        let Err(refusal) = self.look(&mut state, snapshot, look) else {
+            return false;
+        };
+        let Some(end) = state.end.take() else {
+            return false;
+        };
+        self.source.cut().tell(Outcome::AccessWithdrawn);
+        drop(end);
+        drop(state);
+        event::connection_refused(log, &self.source, &snapshot.version, &refusal);
+        true
+    }
+
+    fn look(&self, state: &mut State, snapshot: &Snapshot, look: Look) -> Result<(), Refusal> {
+        let now = OffsetDateTime::now_utc();
+        let standing = snapshot.standing(&self.caller, now);
+        if !state.stands {
+            state.stands = standing.is_ok();
+            return Ok(());
+        }
+        let standing = standing?;
+        if look == Look::Certificates {
+            self.verify_again(snapshot)?;
+        }
+        if let (Some((host, port)), true) = (&state.tunnel, look != Look::Clock)
+            && !standing.names_tunnel(host, *port)
+        {
+            return Err(Refusal::because(
+                Reason::NoRule,
+                "no rule names the tunnel's host any more",
+            ));
+        }
+        match &state.call {
+            Some(call) => standing.still_allows(call, now.date()),
+            None => Ok(()),
+        }
+    }
+
+    fn verify_again(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+        let verified = snapshot
+            .agents
+            .verifier
+            .verify_again(&self.chain, UnixTime::now());
+        verified.map_err(|error| Refusal::because(Reason::CertificateInvalid, error.to_string()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.state().call = None;
+    }
+}
