@@ -2,7 +2,7 @@
 
 #[path = "../openbao/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
-mod server;
+pub(crate) mod server;
 
 use std::path::Path;
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The token that may do everything; only tests have it.
-const ROOT: &str = "test-root";
+pub(crate) const ROOT: &str = "test-root";
 
 /// Starts that are tried: the server takes a second port, beside the one it was given, which may be in use.
 const STARTS_MAX: u32 = 5;
@@ -171,7 +171,7 @@ fn text(value: &Value) -> String {
 }
 
 /// The server's binary: named by the environment, or found or fetched by the script beside this file.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(named) = env::var_os("TOLLGATE_TEST_VAULT") {
         return named.into();
     }
