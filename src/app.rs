@@ -7,6 +7,7 @@ mod assembly;
 mod parts;
 mod reload;
 mod revocation;
+mod rotation;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::{parts::Parts, reload::Reloader};
+use self::{parts::Parts, reload::Reloader, rotation::Rotation};
 use crate::{
     config::{RevokedFile, Settings},
     event::{self, Writer},
@@ -40,6 +41,7 @@ pub(crate) struct App {
     writer: Writer,
     reloader: Reloader,
     revoked: watch::Receiver<RevokedFile>,
+    rotation: Rotation,
     address: SocketAddr,
 }
 
@@ -64,6 +66,9 @@ impl StartError {
 impl App {
     /// Builds a gate from `settings` and binds its listener.
     pub(crate) async fn start(settings: Settings) -> Result<App, StartError> {
+        // First of all: unlistened to, the signal would end the process.
+        let rotation = Rotation::listen()
+            .map_err(|error| StartError::because("SIGUSR1 cannot be listened to", error))?;
         let listen = settings.gate.listen;
         let listener = TcpListener::bind(listen)
             .await
@@ -102,6 +107,7 @@ impl App {
             gate,
             writer,
             revoked,
+            rotation,
             address,
         })
     }
@@ -116,6 +122,7 @@ impl App {
         let mut beside = JoinSet::new();
         beside.spawn(sweep(self.gate.clone()));
         beside.spawn(revocation::follow(self.gate.clone(), self.revoked));
+        beside.spawn(self.rotation.follow(self.gate.log.clone()));
         let (stop, stopped) = shutdown::announcement();
         let reloading = tokio::spawn(self.reloader.follow(stopped));
         let drained = self.server.run(ending, at_once).await;

@@ -8,6 +8,7 @@
 mod counted;
 mod log;
 mod shape;
+mod sink;
 
 use std::{
     net::SocketAddr,
@@ -17,9 +18,12 @@ use std::{
 
 use time::OffsetDateTime;
 
-pub(crate) use self::log::{Log, Room, Sink, Unavailable, Writer};
-pub(crate) use self::shape::Kind;
 use self::{counted::Window, shape::line};
+pub(crate) use self::{
+    log::{Log, Room, Unavailable, Writer},
+    shape::Kind,
+    sink::Sink,
+};
 use crate::{
     identity::certificate::Caller,
     limit::Admission,

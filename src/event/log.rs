@@ -2,13 +2,12 @@
 //!
 //! Room for a call's lines is reserved before the call begins, so a line is never lost for want of it. Lines are
 //! written in batches; a call that must be on record before it leaves waits until its line was handed over. When
-//! a sink cannot be written to, lines are kept and no new room is given: no record, no call.
+//! a sink cannot be written to, lines are kept and no new room is given: no record, no call. The writer itself opens
+//! its files anew when it is asked to, between two writes, so that each line is in exactly one of them.
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    io,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -17,7 +16,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::counted::Window;
+use super::{
+    counted::Window,
+    sink::{Reopened, Sink},
+};
 use crate::{metrics::Metrics, outcome::Cut};
 
 /// Lines that may wait to be written.
@@ -67,12 +69,10 @@ struct Queue {
     urgent: bool,
     /// Whether a sink cannot be written to.
     failing: bool,
+    /// Whether the files are to be opened anew.
+    reopening: bool,
     closing: bool,
 }
-
-/// Where lines go.
-#[derive(Debug)]
-pub(crate) struct Sink(File);
 
 /// Room for lines, given back when dropped.
 #[derive(Debug)]
@@ -85,25 +85,6 @@ pub(crate) struct Room {
 /// The log cannot take a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
-
-impl Sink {
-    /// Standard output, without the buffer of [`io::stdout`]: that one keeps a part of what it could not write, and
-    /// would write it a second time.
-    pub(crate) fn stdout() -> io::Result<Sink> {
-        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Sink(stdout.into()))
-    }
-
-    /// Opens a file for appending; a new one is readable by its owner only.
-    pub(crate) fn file(path: &Path) -> io::Result<Sink> {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map(Sink)
-    }
-}
 
 /// The writer thread, to be ended by [`Writer::finish`].
 #[derive(Debug)]
@@ -135,7 +116,7 @@ impl Log {
             .spawn(move || {
                 Writing {
                     log: writing,
-                    sinks: sinks.into_iter().map(|sink| (sink, 0)).collect(),
+                    sinks,
                 }
                 .run()
             })?;
@@ -163,6 +144,12 @@ impl Log {
     /// Why every open call is cut off: to be set before they are.
     pub(crate) fn cut(&self) -> &Cut {
         &self.0.cut
+    }
+
+    /// Asks the writer to open its files anew: their names were given to other files, or are free again.
+    pub(crate) fn reopen(&self) {
+        self.queue().reopening = true;
+        self.0.wake.notify_one();
     }
 
     /// The count of refusals for `identity`.
@@ -242,10 +229,10 @@ impl Writer {
     }
 }
 
-/// The writer thread's own state: each sink with the bytes of the batch it has already taken.
+/// The writer thread's own state.
 struct Writing {
     log: Log,
-    sinks: Vec<(Sink, usize)>,
+    sinks: Vec<Sink>,
 }
 
 impl Writing {
@@ -273,7 +260,8 @@ impl Writing {
                 let lines = self.counted_lines();
                 queue.bytes.extend_from_slice(&lines);
             }
-            if queue.urgent || queue.closing || queue.bytes.len() >= BATCH_BYTES {
+            let now = queue.urgent || queue.closing || queue.reopening;
+            if now || queue.bytes.len() >= BATCH_BYTES {
                 break;
             }
             let patience = if queue.bytes.is_empty() {
@@ -316,15 +304,9 @@ impl Writing {
 
     /// Writes `batch` to every sink; keeps at it until all have it, or until the log is closing.
     fn write(&mut self, batch: &[u8], closing: bool) {
-        for (_, taken) in &mut self.sinks {
-            *taken = 0;
-        }
+        self.sinks.iter_mut().for_each(Sink::begin);
         let mut failing = false;
-        while !self
-            .sinks
-            .iter_mut()
-            .all(|(sink, taken)| advance(sink, taken, batch))
-        {
+        while !self.advance(batch) {
             if closing || self.log.queue().closing {
                 tracing::error!("events were lost: a sink could not be written to at the end");
                 return;
@@ -341,17 +323,32 @@ impl Writing {
             self.log.queue().failing = false;
         }
     }
-}
 
-/// Writes the rest of `batch` to `sink`; the answer is whether it has all of it.
-fn advance(sink: &mut Sink, taken: &mut usize, batch: &[u8]) -> bool {
-    while let Some(rest) = batch.get(*taken..).filter(|rest| !rest.is_empty()) {
-        match sink.0.write(rest) {
-            Ok(0) => return false,
-            Ok(written) => *taken += written,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
+    /// Writes the rest of `batch` to every sink that takes it; the answer is whether each has all of it. Files are
+    /// opened anew before, not after: whoever moved the old one waits for the last line in it.
+    fn advance(&mut self, batch: &[u8]) -> bool {
+        if std::mem::take(&mut self.log.queue().reopening) {
+            self.reopen(batch);
+        }
+        let mut done = true;
+        for sink in &mut self.sinks {
+            done &= sink.advance(batch);
+        }
+        done
+    }
+
+    fn reopen(&mut self, batch: &[u8]) {
+        for sink in &mut self.sinks {
+            let reopened = sink.reopen(batch);
+            let file = sink.path().unwrap_or(Path::new("stdout")).display();
+            match reopened {
+                Ok(Reopened::Another) => tracing::info!(%file, "events go to a new file"),
+                Ok(Reopened::Same) => tracing::info!(%file, "events go on to the same file"),
+                Ok(Reopened::Nothing) => tracing::info!(%file, "nothing to open anew"),
+                Err(error) => {
+                    tracing::error!(%file, %error, "the file cannot be opened anew; events go on to the old one")
+                }
+            }
         }
     }
-    true
 }

@@ -30,6 +30,7 @@ mod path;
 mod placement;
 mod refusals;
 mod reload;
+mod rotation;
 mod scope;
 mod streaming;
 mod target;

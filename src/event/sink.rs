@@ -1,0 +1,162 @@
+//! Where lines go: standard output, or a file, which can be opened anew once its name was taken from it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+/// Where lines go, with how far it has come with the batch at hand.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    file: File,
+    /// The name of the file; standard output has none.
+    path: Option<PathBuf>,
+    /// The bytes of the batch at hand that were taken.
+    taken: usize,
+}
+
+/// What a file became that was to be opened anew.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reopened {
+    /// Lines go to another file from here on.
+    Another,
+    /// The name still means the same file.
+    Same,
+    /// There is nothing to open: it is standard output.
+    Nothing,
+}
+
+impl Sink {
+    /// Standard output, without the buffer of [`io::stdout`]: that one keeps a part of what it could not write, and
+    /// would write it a second time.
+    pub(crate) fn stdout() -> io::Result<Sink> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Sink {
+            file: stdout.into(),
+            path: None,
+            taken: 0,
+        })
+    }
+
+    /// Opens a file for appending; a new one is readable by its owner only.
+    pub(crate) fn file(path: &Path) -> io::Result<Sink> {
+        Ok(Sink {
+            file: open(path)?,
+            path: Some(path.to_owned()),
+            taken: 0,
+        })
+    }
+
+    /// The name of the file, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The next batch is another.
+    pub(super) fn begin(&mut self) {
+        self.taken = 0;
+    }
+
+    /// Writes the rest of `batch`; the answer is whether the sink has all of it.
+    pub(super) fn advance(&mut self, batch: &[u8]) -> bool {
+        while let Some(rest) = batch.get(self.taken..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(0) => return false,
+                Ok(written) => self.taken += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Opens what the file's name means now. A line of `batch` of which the old file took a part goes whole into the
+    /// new one.
+    ///
+    /// # Errors
+    /// It cannot be opened; lines still go to the old file.
+    pub(super) fn reopen(&mut self, batch: &[u8]) -> io::Result<Reopened> {
+        let Some(path) = &self.path else {
+            return Ok(Reopened::Nothing);
+        };
+        let (old, file) = (self.file.metadata()?, open(path)?);
+        let new = file.metadata()?;
+        if (old.dev(), old.ino()) == (new.dev(), new.ino()) {
+            return Ok(Reopened::Same);
+        }
+        self.file = file;
+        let taken = batch.get(..self.taken).unwrap_or(batch);
+        let whole_lines = taken.iter().rposition(|byte| *byte == b'\n');
+        self.taken = whole_lines.map_or(0, |end| end + 1);
+        Ok(Reopened::Another)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    const BATCH: &[u8] = b"one\ntwo\nthree\n";
+
+    fn sink_that_took(bytes: usize) -> (tempfile::TempDir, PathBuf, Sink) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events");
+        let mut sink = Sink::file(&path).unwrap();
+        assert!(sink.advance(&BATCH[..bytes]));
+        (directory, path, sink)
+    }
+
+    fn moved(path: &Path) -> PathBuf {
+        let old = path.with_extension("1");
+        fs::rename(path, &old).unwrap();
+        old
+    }
+
+    #[test]
+    fn a_line_that_the_old_file_has_in_part_is_whole_in_the_new_one() {
+        let (_directory, path, mut sink) = sink_that_took(b"one\ntw".len());
+        let old = moved(&path);
+        assert_eq!(sink.reopen(BATCH).unwrap(), Reopened::Another);
+        assert!(sink.advance(BATCH));
+        assert_eq!(fs::read(old).unwrap(), b"one\ntw");
+        assert_eq!(fs::read(&path).unwrap(), b"two\nthree\n");
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_not_moved_gets_nothing_twice() {
+        let (_directory, path, mut sink) = sink_that_took(b"one\ntw".len());
+        assert_eq!(sink.reopen(BATCH).unwrap(), Reopened::Same);
+        assert!(sink.advance(BATCH));
+        assert_eq!(fs::read(path).unwrap(), BATCH);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_anew_stays() {
+        let (directory, path, mut sink) = sink_that_took(0);
+        let old = moved(&path);
+        fs::create_dir(&path).unwrap();
+        assert!(sink.reopen(BATCH).is_err());
+        assert!(sink.advance(BATCH));
+        assert_eq!(fs::read(old).unwrap(), BATCH);
+        drop(directory);
+    }
+}
