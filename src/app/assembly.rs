@@ -22,13 +22,14 @@ const IDENTITY_SHARE: u32 = 4;
 /// The log with its writer.
 pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> {
     let mut sinks = Vec::new();
-    if settings.events.stdout {
-        sinks.push(Sink::stdout().map_err(|error| StartError::because("stdout", error))?);
-    }
     if let Some(path) = &settings.events.file {
         let file = Sink::file(path)
             .map_err(|error| StartError::because(&path.display().to_string(), error))?;
         sinks.push(file);
+    }
+    // After the file: whoever reads it may make its writer wait for ever.
+    if settings.events.stdout {
+        sinks.push(Sink::stdout().map_err(|error| StartError::because("stdout", error))?);
     }
     Log::start(
         sinks,

@@ -226,6 +226,11 @@ impl Writer {
         while !self.thread.is_finished() && Instant::now() < patience {
             std::thread::park_timeout(Duration::from_millis(1));
         }
+        if !self.thread.is_finished() {
+            tracing::error!(
+                "events were lost: a sink made its writer wait for too long at the end"
+            );
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     os::{
         fd::AsFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -45,8 +45,10 @@ impl Sink {
 
     /// Opens a file for appending; a new one is readable by its owner only.
     pub(crate) fn file(path: &Path) -> io::Result<Sink> {
+        let mut file = open(path)?;
+        end_line(path, &mut file)?;
         Ok(Sink {
-            file: open(path)?,
+            file,
             path: Some(path.to_owned()),
             taken: 0,
         })
@@ -84,11 +86,12 @@ impl Sink {
         let Some(path) = &self.path else {
             return Ok(Reopened::Nothing);
         };
-        let (old, file) = (self.file.metadata()?, open(path)?);
+        let (old, mut file) = (self.file.metadata()?, open(path)?);
         let new = file.metadata()?;
         if (old.dev(), old.ino()) == (new.dev(), new.ino()) {
             return Ok(Reopened::Same);
         }
+        end_line(path, &mut file)?;
         self.file = file;
         let taken = batch.get(..self.taken).unwrap_or(batch);
         let whole_lines = taken.iter().rposition(|byte| *byte == b'\n');
@@ -103,6 +106,22 @@ fn open(path: &Path) -> io::Result<File> {
         .append(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Ends the last line of a file that a crash cut off, lest it swallow the next one.
+fn end_line(path: &Path, file: &mut File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(());
+    }
+    let mut last = *b"\n";
+    // Whoever may write to it need not be one who may read it.
+    let _unread =
+        File::open(path).and_then(|file| file.read_exact_at(&mut last, metadata.len() - 1));
+    match last == *b"\n" {
+        true => Ok(()),
+        false => file.write_all(b"\n"),
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +166,18 @@ mod tests {
         assert_eq!(sink.reopen(BATCH).unwrap(), Reopened::Same);
         assert!(sink.advance(BATCH));
         assert_eq!(fs::read(path).unwrap(), BATCH);
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_off_does_not_swallow_the_next() {
+        let (_directory, path, sink) = sink_that_took(b"one\ntw".len());
+        drop(sink);
+        for _ in 0..2 {
+            let mut sink = Sink::file(&path).unwrap();
+            assert!(sink.advance(BATCH));
+        }
+        let expected = [b"one\ntw\n", BATCH, BATCH].concat();
+        assert_eq!(fs::read(path).unwrap(), expected);
     }
 
     #[test]
