@@ -6,6 +6,7 @@
 
 pub(crate) mod check;
 pub(crate) mod connect;
+pub(crate) mod ink;
 pub(crate) mod pki;
 pub(crate) mod quickstart;
 pub(crate) mod serve;

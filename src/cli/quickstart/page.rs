@@ -3,13 +3,11 @@
 //! Colour is for terminals only, and not for people who set `NO_COLOR`. A copy of everything printed is kept, without
 //! its colours, to be searched. A page knows nothing about what is printed on it.
 
-use std::{
-    env, io,
-    io::{IsTerminal as _, Write},
-};
+use std::io::{self, Write};
 
 use super::checks::Check;
 use crate::cli::Failure;
+pub(super) use crate::cli::ink::Ink;
 
 /// No line is wider; what is longer is cut, and ends in `…`.
 pub(super) const COLUMNS_MAX: usize = 100;
@@ -19,34 +17,6 @@ const LABEL_COLUMNS: usize = 15;
 
 /// How much of what was printed is kept to be searched.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
-
-/// How a part of a line looks on a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
-    /// As the terminal writes.
-    Plain,
-    /// What a reader looks for.
-    Strong,
-    /// What a reader may skip.
-    Faint,
-    /// As it should be.
-    Good,
-    /// Not as it should be, or refused.
-    Bad,
-}
-
-impl Ink {
-    /// The parameters of `SGR` (ECMA-48 section 8.3.117).
-    fn sgr(self) -> &'static str {
-        match self {
-            Ink::Plain => "0",
-            Ink::Strong => "1",
-            Ink::Faint => "2",
-            Ink::Good => "32",
-            Ink::Bad => "31",
-        }
-    }
-}
 
 /// A part of a line.
 pub(super) type Span<'t> = (Ink, &'t str);
@@ -62,9 +32,7 @@ pub(super) struct Page {
 impl Page {
     /// Standard output, with colour if a person looks at it and wants it (no-color.org).
     pub(super) fn on_stdout() -> Page {
-        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let coloured = io::stdout().is_terminal() && !unwanted;
-        Page::on(Box::new(io::stdout()), coloured)
+        Page::on(Box::new(io::stdout()), Ink::is_wanted())
     }
 
     /// A page on `out`.
@@ -136,10 +104,7 @@ impl Page {
         let (mut seen, mut painted) = (String::new(), String::new());
         for (ink, text) in fit(spans) {
             seen.push_str(&text);
-            match ink {
-                Ink::Plain => painted.push_str(&text),
-                ink => painted.push_str(&format!("\x1b[{}m{text}\x1b[0m", ink.sgr())),
-            }
+            painted.push_str(&ink.paint(&text));
         }
         let seen = format!("{}\n", seen.trim_end());
         let painted = format!("{painted}\n");
