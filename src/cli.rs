@@ -7,6 +7,7 @@
 pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod ink;
+pub(crate) mod logs;
 pub(crate) mod pki;
 pub(crate) mod quickstart;
 pub(crate) mod serve;
@@ -29,6 +30,8 @@ enum Command {
     Check(check::Check),
     /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
     Connect(connect::Connect),
+    /// Show what happened: the events, as rows on a terminal and as JSON anywhere else.
+    Logs(logs::Logs),
     /// Make certificates for development.
     #[command(subcommand)]
     Pki(pki::Command),
@@ -56,6 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match line.command {
         Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
+        Command::Logs(settings) => logs::run(&settings),
         Command::Pki(command) => pki::run(&command),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart),
         Command::Serve(settings) => serve::run(&settings),

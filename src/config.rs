@@ -99,6 +99,23 @@ pub(crate) fn read(path: &Path, today: Date) -> (Result<Settings, Mistakes>, Inp
     (loaded, inputs)
 }
 
+/// The event file that the `tollgate.yaml` at `path` names, if it names one; mistakes elsewhere in the settings do not
+/// matter to whoever reads the log.
+///
+/// # Errors
+/// The file cannot be read as YAML, or what it says of events is wrong.
+pub(crate) fn event_file(path: &Path) -> Result<Option<PathBuf>, Mistakes> {
+    let (reading, lowering) = (Findings::default(), Findings::default());
+    let file = name(path);
+    let text = file::read(path, &file, &reading);
+    let tree = text.and_then(|text| file::parse(&file, &text, &reading));
+    let Some(tree) = tree else {
+        return reading.finish(None).map(|(found, _)| found);
+    };
+    let found = gate::event_file(Value::new(&tree, &lowering));
+    lowering.finish(found).map(|(found, _)| found)
+}
+
 /// One reading of all files.
 struct Reading<'f> {
     findings: &'f Findings,

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use self::{counted::Window, shape::line};
 pub(crate) use self::{
     log::{Log, Room, Unavailable, Writer},
-    shape::Kind,
+    shape::{Kind, printable},
     sink::Sink,
 };
 use crate::{

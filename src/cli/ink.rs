@@ -16,6 +16,8 @@ pub(crate) enum Ink {
     Faint,
     /// As it should be.
     Good,
+    /// Worth a look.
+    Odd,
     /// Not as it should be, or refused.
     Bad,
 }
@@ -42,6 +44,7 @@ impl Ink {
             Ink::Strong => "1",
             Ink::Faint => "2",
             Ink::Good => "32",
+            Ink::Odd => "33",
             Ink::Bad => "31",
         }
     }

@@ -174,6 +174,14 @@ pub(super) fn lower(root: Value<'_>) -> Option<Written> {
     })
 }
 
+/// The event file that the root of `tollgate.yaml` names, whatever else stands there.
+pub(super) fn event_file(root: Value<'_>) -> Option<Option<PathBuf>> {
+    match root.key("events")? {
+        Some(value) => Some(events(value)?.file),
+        None => Some(Events::default().file),
+    }
+}
+
 fn gate(
     fields: &mut Fields<'_>,
     trust_domains: Option<BTreeMap<TrustDomain, Bundle>>,

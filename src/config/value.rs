@@ -50,6 +50,12 @@ impl<'t> Value<'t> {
         lowered
     }
 
+    /// The value of one key of a mapping, if it is written; the others are not looked at.
+    pub(crate) fn key(self, key: &'static str) -> Option<Option<Value<'t>>> {
+        let mut fields = Fields::new(self.at(), self.entries()?, self.findings);
+        Some(fields.take(key))
+    }
+
     /// A mapping from names that the writer chooses: `lower` gets each with its place.
     pub(crate) fn names<T>(
         self,

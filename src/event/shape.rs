@@ -289,7 +289,7 @@ fn query_names(query: &Query) -> Vec<String> {
 }
 
 /// `text` in printable ASCII, everything else escaped, cut to a length.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len().min(TEXT_CHARS_MAX));
     for character in text.chars().take(TEXT_CHARS_MAX) {
         match character {

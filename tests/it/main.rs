@@ -25,6 +25,7 @@ mod isolation;
 mod leaf;
 mod limits;
 mod log;
+mod logs;
 mod openbao;
 mod path;
 mod placement;
