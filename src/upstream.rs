@@ -4,28 +4,25 @@
 //! the judged host, on a connection that serves one role and one credential value. Nothing that may have been sent
 //! is sent again. There is no setting that weakens verification.
 
+mod attempts;
+mod dial;
 pub(crate) mod idle;
 mod pool;
 pub(crate) mod resolve;
 pub(crate) mod sending;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
-use tokio_rustls::TlsConnector;
+use hyper::body::Incoming;
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::pool::Key as Place;
 pub(crate) use self::resolve::{Resolver, Route};
 use self::{
-    pool::{Connection, Driver, Pool},
+    dial::Dialer,
+    pool::{Connection, Pool},
     sending::{Progress, Sending},
 };
 use crate::{
@@ -33,16 +30,12 @@ use crate::{
     inject::Outbound,
     limit::Slot,
     refusal::{Reason, Refusal},
-    target::{Host, Scheme},
 };
-
-/// The most bytes of an answer's head.
-const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// How long each phase may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeouts {
-    /// TCP and TLS, for each address.
+    /// TCP and TLS, over all addresses.
     pub(crate) connect: Duration,
     /// Between two pieces of a request's body.
     pub(crate) request: Duration,
@@ -55,7 +48,7 @@ pub(crate) struct Timeouts {
 pub(crate) struct Upstream {
     /// Finds and checks addresses.
     pub(crate) resolver: Resolver,
-    tls: Arc<ClientConfig>,
+    dialer: Dialer,
     pool: Arc<Pool>,
     timeouts: Timeouts,
 }
@@ -99,7 +92,7 @@ impl Upstream {
     pub(crate) fn new(resolver: Resolver, tls: Arc<ClientConfig>, timeouts: Timeouts) -> Upstream {
         Upstream {
             resolver,
-            tls,
+            dialer: Dialer::new(tls, timeouts.connect),
             pool: Arc::default(),
             timeouts,
         }
@@ -190,82 +183,12 @@ impl Upstream {
             }
         }
         // Boxed, since it is rare and its future is large: every call would carry it otherwise.
-        let mut connection = Box::pin(self.connect(place, route)).await?;
+        let mut connection = Box::pin(self.dialer.connect(place, route)).await?;
         record.connected(connection.address, connection.tls);
         let answered = connection.sender.send_request(request).await;
         answered
             .map(|response| (response, connection))
             .map_err(Failure::Exchange)
-    }
-
-    /// A new connection to the first address of the route that answers.
-    async fn connect(&self, place: &Place, route: &Route) -> Result<Connection, Failure> {
-        let mut failure = Failure::Connect;
-        for address in route.addresses() {
-            let deadline = Instant::now() + self.timeouts.connect;
-            match timeout_at(deadline, self.dial(place, address)).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(failed)) => failure = failed,
-                Err(_elapsed) => failure = Failure::ConnectTimeout,
-            }
-        }
-        Err(failure)
-    }
-
-    async fn dial(&self, place: &Place, address: SocketAddr) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|_| Failure::Connect)?;
-        stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
-        // What was checked is what was dialled, whatever stands between.
-        if stream.peer_addr().map_err(|_| Failure::Connect)? != address {
-            return Err(Failure::Connect);
-        }
-        match place.scheme {
-            Scheme::Http => speak(stream, address, None).await,
-            Scheme::Https => {
-                let name = server_name(&place.host)?;
-                let stream = TlsConnector::from(self.tls.clone())
-                    .connect(name, stream)
-                    .await
-                    .map_err(Failure::of_tls)?;
-                let version = match stream.get_ref().1.protocol_version() {
-                    Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
-                    _ => "1.2",
-                };
-                speak(stream, address, Some(version)).await
-            }
-        }
-    }
-}
-
-/// HTTP/1.1 on an open stream; the task that drives the connection ends with whoever holds the connection.
-async fn speak<S>(
-    stream: S,
-    address: SocketAddr,
-    tls: Option<&'static str>,
-) -> Result<Connection, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(ANSWER_HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(Failure::Exchange)?;
-    let driver = Driver(tokio::spawn(connection).abort_handle());
-    Ok(Connection {
-        sender,
-        address,
-        tls,
-        _driver: driver,
-    })
-}
-
-fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
-    match host.ip() {
-        Some(ip) => Ok(ServerName::IpAddress(ip.into())),
-        None => ServerName::try_from(host.as_str().to_owned()).map_err(|_| Failure::Connect),
     }
 }
 
@@ -274,21 +197,14 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
 enum Failure {
     Connect,
     ConnectTimeout,
+    /// The other side is not who it should be, or speaks no TLS that is good enough.
     Tls(String),
+    /// The connection broke off during the handshake.
+    TlsBroken,
     Exchange(hyper::Error),
 }
 
 impl Failure {
-    fn of_tls(error: std::io::Error) -> Failure {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            Some(tls) => Failure::Tls(tls.to_string()),
-            None => Failure::Tls("the connection broke off during the handshake".to_owned()),
-        }
-    }
-
     fn refusal(self, progress: &Progress) -> Refusal {
         match self {
             Failure::Connect => Refusal::because(
@@ -299,6 +215,10 @@ impl Failure {
                 Refusal::because(Reason::UpstreamTimeout, "no connection in time")
             }
             Failure::Tls(cause) => Refusal::because(Reason::UpstreamTls, cause),
+            Failure::TlsBroken => Refusal::because(
+                Reason::UpstreamTls,
+                "the connection broke off during the handshake",
+            ),
             Failure::Exchange(_) if progress.timed_out() => Reason::RequestTimeout.into(),
             Failure::Exchange(error) if error.is_user() => {
                 Refusal::because(Reason::RequestMalformed, "the request body broke off")

@@ -14,7 +14,7 @@ use std::{
 
 use hickory_resolver::{
     TokioResolver,
-    config::{NameServerConfig, ResolverConfig, ResolverOpts},
+    config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts},
     net::runtime::TokioRuntimeProvider,
 };
 use lru::LruCache;
@@ -162,8 +162,9 @@ impl Resolver {
 
     async fn look_up_anew(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
         let asked = timeout(RESOLVE_TIMEOUT, self.ask(host)).await;
-        let (mut addresses, lifetime) =
+        let (addresses, lifetime) =
             asked.map_err(|_| unresolved("the name server did not answer in time"))??;
+        let mut addresses = in_turns(&addresses);
         addresses.truncate(ADDRESSES_MAX);
         if addresses.is_empty() {
             return Err(unresolved("the name has no address"));
@@ -207,6 +208,26 @@ impl Resolver {
     }
 }
 
+/// The families in turns, beginning with that of the first address, each address once (RFC 8305 section 4): who asked
+/// put the better family first, and the other one is not left until the end.
+fn in_turns(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let of_family = |v6: bool| addresses.iter().filter(move |ip| ip.is_ipv6() == v6);
+    let (mut first, mut second) = (of_family(first_is_v6), of_family(!first_is_v6));
+    let mut turns: Vec<IpAddr> = Vec::with_capacity(addresses.len());
+    loop {
+        let turn = [first.next(), second.next()];
+        if turn == [None, None] {
+            return turns;
+        }
+        for ip in turn.into_iter().flatten() {
+            if !turns.contains(ip) {
+                turns.push(*ip);
+            }
+        }
+    }
+}
+
 fn unresolved(cause: &'static str) -> Refusal {
     Refusal::because(Reason::UpstreamUnresolved, cause)
 }
@@ -231,7 +252,41 @@ fn ask(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
     options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
     options.timeout = Duration::from_secs(2);
     options.attempts = 2;
+    // RFC 6724 section 2.1 prefers IPv6; where there is none, its addresses fail at once.
+    options.ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
     let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         .with_options(options);
     builder.build().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(addresses: &[&str]) -> Vec<String> {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+        in_turns(&addresses).iter().map(IpAddr::to_string).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_the_first_stays_first() {
+        assert_eq!(
+            turns(&["2600::1", "2600::2", "2600::3", "8.8.4.4", "8.8.8.8"]),
+            ["2600::1", "8.8.4.4", "2600::2", "8.8.8.8", "2600::3"]
+        );
+        assert_eq!(
+            turns(&["8.8.8.8", "8.8.4.4", "2600::1"]),
+            ["8.8.8.8", "2600::1", "8.8.4.4"]
+        );
+        assert_eq!(turns(&["8.8.8.8"]), ["8.8.8.8"]);
+        assert_eq!(turns(&[]), <[&str; 0]>::default());
+    }
+
+    #[test]
+    fn an_address_is_tried_once() {
+        assert_eq!(
+            turns(&["8.8.8.8", "8.8.8.8", "2600::1"]),
+            ["8.8.8.8", "2600::1"]
+        );
+    }
 }

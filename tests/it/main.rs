@@ -11,6 +11,7 @@
     reason = "a test that meets a surprise stops with it"
 )]
 
+mod addresses;
 mod answers;
 mod attack;
 mod clients;

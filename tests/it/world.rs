@@ -6,6 +6,7 @@
 //! must never be reached. A test ends with [`World::finish`], which checks what must hold after all of them.
 
 pub(crate) mod agent;
+pub(crate) mod blackhole;
 pub(crate) mod builder;
 pub(crate) mod canary;
 pub(crate) mod dns;

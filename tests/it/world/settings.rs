@@ -149,9 +149,10 @@ impl Rule {
         };
         let (methods, target) = text.split_once(' ').expect("METHOD host/path");
         let (authority, path) = target.split_at(target.find('/').expect("a path"));
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port.parse().unwrap())),
-            None => (authority, None),
+        let (host, port) = match authority.rsplit_once(':') {
+            // the last colon of `[::1]` is inside its brackets
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().unwrap())),
+            Some(_) | None => (authority, None),
         };
         let usual = CATALOGUE
             .iter()
