@@ -244,12 +244,16 @@ impl Writing {
     fn run(mut self) {
         let mut batch = Vec::new();
         let mut counted = Instant::now();
+        let mut lossless = true;
         loop {
             let (lines, last, closing) = self.wait(&mut batch, &mut counted);
-            self.write(&batch, closing);
+            lossless &= self.write(&batch, closing);
             batch.clear();
             self.log.queue().taken -= lines;
-            self.log.0.handed.send_replace(last);
+            // Whoever waits for a line that was lost must not make its call.
+            if lossless {
+                self.log.0.handed.send_replace(last);
+            }
             if closing {
                 return;
             }
@@ -307,14 +311,15 @@ impl Writing {
             .collect()
     }
 
-    /// Writes `batch` to every sink; keeps at it until all have it, or until the log is closing.
-    fn write(&mut self, batch: &[u8], closing: bool) {
+    /// Writes `batch` to every sink; keeps at it until all have it, or until the log is closing and no file is to be
+    /// opened anew. The answer is whether all have it.
+    fn write(&mut self, batch: &[u8], closing: bool) -> bool {
         self.sinks.iter_mut().for_each(Sink::begin);
         let mut failing = false;
         while !self.advance(batch) {
-            if closing || self.log.queue().closing {
+            if self.gives_up(closing) {
                 tracing::error!("events were lost: a sink could not be written to at the end");
-                return;
+                return false;
             }
             if !failing {
                 failing = true;
@@ -327,6 +332,12 @@ impl Writing {
             tracing::info!("events can be written again");
             self.log.queue().failing = false;
         }
+        true
+    }
+
+    fn gives_up(&self, closing: bool) -> bool {
+        let queue = self.log.queue();
+        (closing || queue.closing) && !queue.reopening
     }
 
     /// Writes the rest of `batch` to every sink that takes it; the answer is whether each has all of it. Files are
@@ -357,3 +368,6 @@ impl Writing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
