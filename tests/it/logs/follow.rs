@@ -53,9 +53,9 @@ impl Follower {
 
     /// What Ctrl-C does; the answer is the exit code.
     async fn interrupted(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-        assert!(kill.success());
+        let kill = format!("kill -INT {}", self.child.id());
+        let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(killed.success(), "{kill}");
         let status = until("the end of the follower", || self.child.try_wait().unwrap());
         status.await.code()
     }
