@@ -31,7 +31,8 @@ use crate::{
     outcome::{Cut, Outcome},
     refusal::{Reason, Refusal},
     scope::{Permit, Role, Verb, Written},
-    target::{Target, asked::Seen},
+    snapshot::Passage,
+    target::{Destination, Host, Target, asked::Seen},
 };
 
 /// The schema of every line.
@@ -77,6 +78,8 @@ struct Open {
 #[derive(Debug)]
 enum AskedFor {
     Read(Arc<Target>),
+    /// An opaque tunnel.
+    Tunnel(Host, u16),
     Seen(Seen),
 }
 
@@ -218,6 +221,17 @@ impl Record {
         self.0.asked = Some(AskedFor::Read(target.clone()));
     }
 
+    /// Notes the opaque tunnel that an exception allows, and the exception where events name a rule.
+    pub(crate) fn passes(&mut self, passage: &Passage) {
+        self.0.asked = Some(AskedFor::Tunnel(passage.host().clone(), passage.port()));
+        self.0.rule = Some(RuleTaken {
+            name: "exception: tunnel".into(),
+            written: passage.written().clone(),
+            verb: None,
+        });
+        self.0.spent.decide = Some(self.elapsed());
+    }
+
     /// Notes the rule that allows the call.
     pub(crate) fn permitted(&mut self, permit: &Permit) {
         self.0.rule = Some(RuleTaken {
@@ -238,7 +252,7 @@ impl Record {
     }
 
     /// Notes what the limits left.
-    pub(crate) fn admitted(&mut self, admission: &Admission) {
+    pub(crate) fn admitted<P>(&mut self, admission: &Admission<P>) {
         self.0.remaining = Some(admission.remaining());
     }
 

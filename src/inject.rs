@@ -22,6 +22,7 @@ use crate::{
     refusal::{Reason, Refusal},
     scope::Permit,
     secret::{Ready, Secret},
+    snapshot::Passage,
     target::{Host, Scheme, Target},
     upstream::{Place, Route, sending::Sending},
 };
@@ -34,6 +35,20 @@ pub(crate) struct Outbound {
     pub(crate) request: Request<Sending>,
     pub(crate) slot: Option<Slot>,
     pub(crate) takes_trailers: bool,
+}
+
+/// An opaque tunnel that may be opened: made of an admission and a route, and of no credential.
+#[derive(Debug)]
+#[must_use = "an outbound is opened or the tunnel is refused"]
+pub(crate) struct OutboundTunnel {
+    pub(crate) route: Route,
+}
+
+impl OutboundTunnel {
+    /// The tunnel along `route`, which was found for the passage that `_admission` let through.
+    pub(crate) fn build(_admission: Admission<Passage>, route: Route) -> OutboundTunnel {
+        OutboundTunnel { route }
+    }
 }
 
 impl Outbound {

@@ -64,8 +64,8 @@ pub(crate) struct Slot(Arc<Bucket>);
 /// A permit that the limits let through, with its place among the calls in flight.
 #[derive(Debug)]
 #[must_use = "an admission is used or the call ends"]
-pub(crate) struct Admission {
-    permit: Permit,
+pub(crate) struct Admission<P = Permit> {
+    permit: P,
     slot: Option<Slot>,
     remaining: u32,
 }
@@ -158,13 +158,13 @@ impl Drop for Slot {
     }
 }
 
-impl Admission {
+impl<P> Admission<P> {
     /// Counts the call against its rule's bucket, if the rule has one, and then its role's.
     pub(crate) fn admit(
-        permit: Permit,
+        permit: P,
         rule: Option<&Arc<Bucket>>,
         role: &Arc<Bucket>,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Admission<P>, Refusal> {
         let slot = match rule {
             Some(bucket) => Some(bucket.enter().ok_or_else(too_many_in_flight)?),
             None => None,
@@ -181,7 +181,7 @@ impl Admission {
     }
 
     /// The permit that was admitted.
-    pub(crate) fn permit(&self) -> &Permit {
+    pub(crate) fn permit(&self) -> &P {
         &self.permit
     }
 
@@ -191,7 +191,7 @@ impl Admission {
     }
 
     /// The permit and the slot, to be kept until the answer has ended.
-    pub(crate) fn into_parts(self) -> (Permit, Option<Slot>) {
+    pub(crate) fn into_parts(self) -> (P, Option<Slot>) {
         (self.permit, self.slot)
     }
 }

@@ -56,13 +56,22 @@ struct State {
     end: Option<oneshot::Sender<()>>,
 }
 
-/// A call that is under way.
+/// A call, or a tunnel that nobody looks into, that is under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    /// Where it goes.
-    pub(crate) target: Arc<Target>,
+    /// What goes where.
+    pub(crate) what: What,
     /// The addresses that were checked for it.
     pub(crate) route: Route,
+}
+
+/// What is under way.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A request.
+    Request(Arc<Target>),
+    /// An opaque tunnel to this host and port.
+    Tunnel(Host, u16),
 }
 
 /// A call's entry, taken back when dropped.

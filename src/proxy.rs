@@ -3,6 +3,8 @@
 //! Every form in which a request comes in ends in [`exchange`], and takes the steps of [`pass`] in their order:
 //! what is refused early resolves no name, fetches no lease and opens no connection.
 
+pub(crate) mod opaque;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,7 +20,7 @@ use crate::{
     identity::certificate::Caller,
     inject::Outbound,
     limit::{Bucket, Limits, Slot},
-    live::{Call, Live, Register, Underway},
+    live::{Call, Live, Register, Underway, What},
     refusal::{Reason, Refusal},
     refuse::{self, Called},
     relay::{self, Body},
@@ -166,7 +168,7 @@ async fn pass(
 
     // put it in, under way, on record, send it
     let call = Call {
-        target: admission.permit().target().clone(),
+        what: What::Request(admission.permit().target().clone()),
         route: route.clone(),
     };
     let outbound = Outbound::build(admission, route, loan, snapshot.upstream.request_timeout())?;

@@ -2,6 +2,7 @@
 //!
 //! Every request ends in `proxy`; what hyper itself refuses, before there is a request, is written as an event here.
 
+mod opaque;
 pub(crate) mod patient;
 pub(crate) mod rewind;
 pub(crate) mod tunnel;
@@ -156,7 +157,7 @@ impl Conversation {
         let ingress = Ingress::Open;
         let answer = async |request: Request<Incoming>| {
             Ok::<_, Infallible>(match *request.method() {
-                Method::CONNECT => tunnel::connect(&self.gate, &self.agent, request, opening),
+                Method::CONNECT => tunnel::connect(&self.gate, &self.agent, request, opening).await,
                 _ => self.exchange(&ingress, request).await,
             })
         };

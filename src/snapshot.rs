@@ -3,6 +3,8 @@
 //! What a request needs to know of its caller is linked when the settings are loaded: role, limits, credentials
 //! and exceptions stand in its [`Standing`], so that a call looks up its identity and nothing else.
 
+mod passage;
+
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
@@ -11,17 +13,18 @@ use std::{
 
 use time::{Date, OffsetDateTime};
 
+pub(crate) use self::passage::Passage;
 use crate::{
     config::{Danger, Exception},
     credential::Credential,
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
-    live::Call,
+    live::{Call, What},
     metrics::RoleCounts,
     refusal::{Reason, Refusal},
     scope::{NotPermitted, Permit, Role, RuleLimit},
-    target::{Host, Scheme, address},
+    target::{Host, Scheme, Target, address},
     tls::{self, mint::Mint},
     upstream::{Upstream, resolve::Pins},
 };
@@ -129,43 +132,55 @@ impl Standing {
     /// Whether `host` may be spoken to without TLS on `port`.
     pub(crate) fn is_cleartext(&self, host: &Host, port: u16, today: Date) -> bool {
         self.in_force(host, port, today)
-            .any(|danger| matches!(danger, Danger::Cleartext))
+            .any(|exception| matches!(exception.danger, Danger::Cleartext))
     }
 
     /// Whether `host` on `port` may have the internal address `ip`.
     pub(crate) fn may_have(&self, host: &Host, port: u16, ip: IpAddr, today: Date) -> bool {
-        self.in_force(host, port, today).any(|danger| match danger {
-            Danger::Cleartext => false,
-            Danger::Addresses(networks) => networks.iter().any(|network| network.contains(ip)),
-        })
+        self.in_force(host, port, today)
+            .any(|exception| match &exception.danger {
+                Danger::Cleartext | Danger::Tunnel => false,
+                Danger::Addresses(networks) => networks.iter().any(|network| network.contains(ip)),
+            })
     }
 
-    fn in_force(&self, host: &Host, port: u16, today: Date) -> impl Iterator<Item = &Danger> {
+    fn in_force(&self, host: &Host, port: u16, today: Date) -> impl Iterator<Item = &Exception> {
         let named = move |exception: &&Exception| exception.host == *host && exception.port == port;
         let holds = move |exception: &&Exception| exception.in_force(today);
-        self.exceptions
-            .iter()
-            .filter(named)
-            .filter(holds)
-            .map(|exception| &exception.danger)
+        self.exceptions.iter().filter(named).filter(holds)
     }
 
-    /// Whether a call that is under way may go on, by these settings and on this day.
+    /// The passage of a tunnel to `host` that nobody looks into, if an exception allows one.
+    pub(crate) fn passage(&self, host: &Host, port: u16, today: Date) -> Option<Passage> {
+        let opens = |one: &&Exception| matches!(one.danger, Danger::Tunnel);
+        let exception = self.in_force(host, port, today).find(opens)?;
+        Some(Passage::by(exception))
+    }
+
+    /// Lets `passage` through the limit of its role.
+    pub(crate) fn admit_passage(&self, passage: Passage) -> Result<Admission<Passage>, Refusal> {
+        Admission::admit(passage, None, &self.limit)
+    }
+
+    /// Whether what is under way may go on, by these settings and on this day.
     pub(crate) fn still_allows(&self, call: &Call, today: Date) -> Result<(), Refusal> {
-        let target = &*call.target;
-        let (host, port) = (target.host(), target.port());
-        self.role
-            .verdict(target, today)
-            .map(|_allowed| ())
-            .map_err(|denial| NotPermitted::from(denial).refusal)?;
-        if target.scheme() == Scheme::Http && !self.is_cleartext(host, port, today) {
-            return Err(Refusal::because(
-                Reason::NoRule,
-                "the host may not be spoken to in clear any more",
-            ));
-        }
+        let (host, port) = match &call.what {
+            What::Request(target) => {
+                self.still_allows_request(target, today)?;
+                (target.host(), target.port())
+            }
+            What::Tunnel(host, port) => {
+                if self.passage(host, *port, today).is_none() {
+                    return Err(Refusal::because(
+                        Reason::NoRule,
+                        "no exception opens the tunnel any more",
+                    ));
+                }
+                (host, *port)
+            }
+        };
         let forbidden =
-            |ip| address::forbidden(ip).is_some_and(|_| !self.may_have(host, port, ip, today));
+            |ip| address::forbidden(ip).is_some() && !self.may_have(host, port, ip, today);
         if call
             .route
             .addresses()
@@ -174,6 +189,21 @@ impl Standing {
             return Err(Refusal::because(
                 Reason::AddressForbidden,
                 "no exception opens the address any more",
+            ));
+        }
+        Ok(())
+    }
+
+    fn still_allows_request(&self, target: &Target, today: Date) -> Result<(), Refusal> {
+        self.role
+            .verdict(target, today)
+            .map(|_allowed| ())
+            .map_err(|denial| NotPermitted::from(denial).refusal)?;
+        let clear = target.scheme() == Scheme::Http;
+        if clear && !self.is_cleartext(target.host(), target.port(), today) {
+            return Err(Refusal::because(
+                Reason::NoRule,
+                "the host may not be spoken to in clear any more",
             ));
         }
         Ok(())

@@ -97,6 +97,14 @@ impl Target {
     }
 }
 
+/// Something that goes to one host and port.
+pub trait Destination {
+    /// The host: the name that is resolved and verified.
+    fn host(&self) -> &Host;
+    /// The port, 1 to 65535.
+    fn port(&self) -> u16;
+}
+
 /// How the upstream is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {

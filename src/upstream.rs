@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     event::Record,
-    inject::Outbound,
+    inject::{Outbound, OutboundTunnel},
     limit::Slot,
     refusal::{Reason, Refusal},
 };
@@ -52,6 +52,9 @@ pub(crate) struct Upstream {
     pool: Arc<Pool>,
     timeouts: Timeouts,
 }
+
+/// The bytes of an opaque tunnel, on the upstream's side.
+pub(crate) type Bytes = tokio::net::TcpStream;
 
 /// An upstream's answer, with what lives until it has ended.
 #[derive(Debug)]
@@ -116,6 +119,18 @@ impl Upstream {
     /// Drops every resting connection.
     pub(crate) fn clear(&self) {
         self.pool.clear();
+    }
+
+    /// Opens an opaque tunnel to an address of its route; nothing is said on it by the gate.
+    pub(crate) async fn open(
+        &self,
+        outbound: OutboundTunnel,
+        record: &mut Record,
+    ) -> Result<Bytes, Refusal> {
+        let opened = self.dialer.open(&outbound.route).await;
+        let (bytes, address) = opened.map_err(|failure| failure.refusal(&Progress::default()))?;
+        record.connected(address, None);
+        Ok(bytes)
     }
 
     /// Sends `outbound` and waits for the head of its answer.

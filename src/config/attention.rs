@@ -105,10 +105,24 @@ impl Files<'_> {
                 role, host, port, ..
             } = exception;
             let mut roles = self.manifests().filter(|manifest| manifest.name == *role);
-            let role_read = roles.find_map(|manifest| manifest.role.as_ref());
-            if role_read.is_some_and(|role| !role.names_host(host, *port)) {
-                let what = format!("no rule of the role {} names {host}:{port}", quoted(role));
-                self.warning(role_at, what, "this exception opens nothing");
+            let Some(read) = roles.find_map(|manifest| manifest.role.as_ref()) else {
+                continue;
+            };
+            let tunnels = self
+                .exceptions()
+                .any(|other| other.tunnels_where(exception));
+            match (read.names_host(host, *port), tunnels) {
+                (false, false) => {
+                    let what = format!("no rule of the role {} names {host}:{port}", quoted(role));
+                    self.warning(role_at, what, "this exception opens nothing");
+                }
+                (true, true) if exception.danger == Danger::Tunnel => {
+                    let what = format!("rules of the role {} name {host}:{port}", quoted(role));
+                    let instead =
+                        "a tunnel there is not looked into, and they hold for other calls only";
+                    self.warning(role_at, what, instead);
+                }
+                (true, _) | (false, true) => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    scope::HostPattern,
+    scope::{self, HostPattern},
     target::{Host, address::Network},
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct Exception {
     pub(crate) reason: String,
     /// The last day on which it holds.
     pub(crate) until: Date,
+    /// Where it is written.
+    pub(crate) written: scope::Written,
 }
 
 /// What an exception allows.
@@ -43,12 +45,20 @@ pub(crate) enum Danger {
     Cleartext,
     /// The host may have addresses in these networks although no agent may otherwise reach them.
     Addresses(Vec<Network>),
+    /// What a tunnel to the host carries is not looked into: no rule and no credential, only bytes.
+    Tunnel,
 }
 
 impl Exception {
     /// Whether it holds on the day `today`.
     pub(crate) fn in_force(&self, today: Date) -> bool {
         today <= self.until
+    }
+
+    /// Whether it opens an opaque tunnel for the role and to the place of `other`.
+    pub(super) fn tunnels_where(&self, other: &Exception) -> bool {
+        self.danger == Danger::Tunnel
+            && (&self.role, &self.host, self.port) == (&other.role, &other.host, other.port)
     }
 
     /// Whether it is for `role` and for a place that `host` names.
@@ -62,7 +72,7 @@ impl Exception {
             (Danger::Addresses(networks), Some(ip)) => {
                 self.concerns(role, host) && networks.iter().any(|network| network.contains(ip))
             }
-            (Danger::Addresses(_), None) | (Danger::Cleartext, _) => false,
+            (Danger::Addresses(_), None) | (Danger::Cleartext | Danger::Tunnel, _) => false,
         }
     }
 }
@@ -99,6 +109,10 @@ fn exception(fields: &mut Fields<'_>) -> Option<Written> {
         danger: danger?,
         reason: reason?,
         until,
+        written: scope::Written {
+            file: Arc::clone(&fields.at().file),
+            line: fields.at().line,
+        },
     };
     Some(Written {
         exception,
@@ -108,14 +122,17 @@ fn exception(fields: &mut Fields<'_>) -> Option<Written> {
 }
 
 fn danger(fields: &mut Fields<'_>) -> Option<Danger> {
-    let cleartext = fields.optional("cleartext", cleartext);
-    let addresses = fields.optional("addresses", |v| v.some_of(|v| v.parse(network)));
-    match (cleartext?, addresses?) {
+    let cleartext = fields.optional("cleartext", |v| allowed(v, "cleartext", Danger::Cleartext));
+    let addresses = fields.optional("addresses", |v| {
+        v.some_of(|v| v.parse(network)).map(Danger::Addresses)
+    });
+    let tunnel = fields.optional("tunnel", |v| allowed(v, "tunnel", Danger::Tunnel));
+    let mut dangers = [cleartext?, addresses?, tunnel?].into_iter().flatten();
+    match (dangers.next(), dangers.next()) {
         (Some(danger), None) => Some(danger),
-        (None, Some(networks)) => Some(Danger::Addresses(networks)),
-        (None, None) => fields.wrong(Wrong::new(
+        (None, _) => fields.wrong(Wrong::new(
             "this exception allows nothing",
-            "write one danger: cleartext: true, or addresses: [10.1.2.0/24]",
+            "write one danger: cleartext: true, addresses: [10.1.2.0/24], or tunnel: true",
         )),
         (Some(_), Some(_)) => fields.wrong(Wrong::new(
             "this exception allows two dangers",
@@ -124,12 +141,13 @@ fn danger(fields: &mut Fields<'_>) -> Option<Danger> {
     }
 }
 
-fn cleartext(value: Value<'_>) -> Option<Danger> {
+/// A danger whose only value is `true`.
+fn allowed(value: Value<'_>, key: &str, danger: Danger) -> Option<Danger> {
     if value.boolean()? {
-        return Some(Danger::Cleartext);
+        return Some(danger);
     }
     value.wrong(Wrong::new(
-        "cleartext: false allows nothing",
+        format!("{key}: false allows nothing"),
         "write true, or take the key away",
     ))
 }

@@ -212,6 +212,16 @@ impl Open {
                 query_names: target.query().map(query_names).unwrap_or_default(),
                 as_sent: false,
             },
+            AskedFor::Tunnel(host, port) => Request {
+                method: "CONNECT",
+                scheme: None,
+                host: host.as_str(),
+                port: Some(*port),
+                path: "",
+                bytes,
+                query_names: Vec::new(),
+                as_sent: false,
+            },
             AskedFor::Seen(seen) => Request {
                 method: &seen.method,
                 scheme: None,

@@ -7,7 +7,7 @@ use time::Date;
 use super::{Denial, Grant, Role, Written};
 use crate::{
     refusal::{Reason, Refusal},
-    target::{Target, asked::Asked},
+    target::{Destination, Host, Target, asked::Asked},
 };
 
 /// Proof that a rule of a role allows this very call; it owns the call it judged.
@@ -78,6 +78,16 @@ impl Permit {
     /// The call itself, to be built anew.
     pub(crate) fn into_asked(self) -> Asked {
         self.asked
+    }
+}
+
+impl Destination for Permit {
+    fn host(&self) -> &Host {
+        self.target().host()
+    }
+
+    fn port(&self) -> u16 {
+        self.target().port()
     }
 }
 

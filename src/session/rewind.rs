@@ -20,6 +20,16 @@ impl<S> Rewind<S> {
     pub(crate) fn new(first: Bytes, stream: S) -> Rewind<S> {
         Rewind { first, stream }
     }
+
+    /// The same stream, which gives `read` once more: what was just read from it.
+    pub(crate) fn again(mut self, read: Bytes) -> Rewind<S> {
+        // More than was read at once stays where it is, behind what was.
+        self.first = match self.first.is_empty() {
+            true => read,
+            false => [read, self.first].concat().into(),
+        };
+        self
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {

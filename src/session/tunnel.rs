@@ -4,6 +4,9 @@
 //! request is served as it is, anything else is closed: there is no way through that is not read. What the role does
 //! not allow is refused inside, where the agent can read why; only ports outside the role, malformed requests and
 //! spent budgets are refused at `CONNECT` itself.
+//!
+//! The exception is an opaque tunnel, which `tollgate.yaml` opens for one role, host and port: it has no inside to
+//! speak in, so whatever is refused of it is refused at `CONNECT`.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -21,14 +24,17 @@ use time::OffsetDateTime;
 use tokio::{io::AsyncReadExt, time::timeout};
 use tokio_rustls::LazyConfigAcceptor;
 
-use super::{Agents, Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, rewind::Rewind};
+use super::{
+    Agents, Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, opaque::Opaque, rewind::Rewind,
+};
 use crate::{
     event::Record,
     headers,
-    proxy::{Agent, Gate},
+    proxy::{Agent, Gate, opaque},
     refusal::{Reason, Refusal},
     refuse,
     relay::Body,
+    snapshot::{Passage, Snapshot},
     target::{
         Host,
         asked::{Ingress, Seen, parse_authority},
@@ -50,9 +56,16 @@ pub(crate) struct Opening(Mutex<Option<Tunnel>>);
 /// A tunnel that was granted.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    host: Host,
-    port: u16,
     upgrade: OnUpgrade,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// What it carries is looked into.
+    Read { host: Host, port: u16 },
+    /// What it carries is not looked into.
+    Opaque(Box<Opaque>),
 }
 
 type Outer = Rewind<Agents>;
@@ -69,7 +82,7 @@ impl Opening {
 }
 
 /// Answers a `CONNECT`: yes and a tunnel in `opening`, or no with the reason in the reason phrase.
-pub(crate) fn connect(
+pub(crate) async fn connect(
     gate: &Gate,
     agent: &Agent,
     request: Request<Incoming>,
@@ -77,26 +90,59 @@ pub(crate) fn connect(
 ) -> Response<Body> {
     let snapshot = gate.snapshot.load_full();
     let (parts, body) = request.into_parts();
-    let granted = agent.attempt().and_then(|()| {
+    let kind = match grant(&snapshot, agent, &parts) {
+        Ok(Granted::Read(host, port)) => Kind::Read { host, port },
+        // Boxed, since it is rare and its future is large: every connection would carry it otherwise.
+        Ok(Granted::Opaque(passage)) => {
+            match Box::pin(open_opaque(gate, agent, &snapshot, passage)).await {
+                Ok(opaque) => Kind::Opaque(Box::new(opaque)),
+                Err(refused) => return refused,
+            }
+        }
+        Err(refusal) => return refuse_connect(gate, agent, &refusal, &parts),
+    };
+    let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
+    opening.leave(Tunnel { upgrade, kind });
+    Response::new(Body::of(Bytes::new()))
+}
+
+/// What may be had of what a `CONNECT` asks for.
+enum Granted {
+    Read(Host, u16),
+    Opaque(Passage),
+}
+
+fn grant(snapshot: &Snapshot, agent: &Agent, parts: &Parts) -> Result<Granted, Refusal> {
+    agent.attempt()?;
+    let now = OffsetDateTime::now_utc();
+    let standing = snapshot.standing(&agent.caller, now)?;
+    let (host, port) = authority(parts)?;
+    if let Some(passage) = standing.passage(&host, port, now.date()) {
+        Ok(Granted::Opaque(passage))
+    } else if standing.may_tunnel(port) {
+        Ok(Granted::Read(host, port))
+    } else {
+        Err(Reason::PortForbidden.into())
+    }
+}
+
+/// An opaque tunnel whose far end is open, or the answer that refuses it.
+async fn open_opaque(
+    gate: &Gate,
+    agent: &Agent,
+    snapshot: &Snapshot,
+    passage: Passage,
+) -> Result<Opaque, Response<Body>> {
+    let mut record = Record::open(&gate.log, &agent.source, &snapshot.version)
+        .map_err(|_| refuse::unrecorded())?;
+    let opened = async {
         let standing = snapshot.standing(&agent.caller, OffsetDateTime::now_utc())?;
-        let (host, port) = authority(&parts)?;
-        if standing.may_tunnel(port) {
-            Ok((host, port))
-        } else {
-            Err(Reason::PortForbidden.into())
-        }
-    });
-    match granted {
-        Ok((host, port)) => {
-            let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
-            opening.leave(Tunnel {
-                host,
-                port,
-                upgrade,
-            });
-            Response::new(Body::of(Bytes::new()))
-        }
-        Err(refusal) => refuse_connect(gate, agent, &refusal, &parts),
+        record.role(&standing.role, &standing.counts);
+        opaque::open((gate, agent), (snapshot, standing), passage, &mut record).await
+    };
+    match opened.await {
+        Ok(far) => Ok(Opaque::new(far, record, snapshot.upstream.answer_timeout())),
+        Err(refusal) => Err(refuse::connect(&refusal, record)),
     }
 }
 
@@ -152,14 +198,19 @@ fn has_body(headers: &HeaderMap) -> bool {
 impl Tunnel {
     /// Serves what is inside until it ends.
     pub(crate) async fn serve(self, conversation: &Conversation) -> Result<(), Refusal> {
-        let Tunnel {
-            host,
-            port,
-            upgrade,
-        } = self;
+        let Tunnel { upgrade, kind } = self;
         // An error says that the agent went away before it was answered.
         let Ok(upgraded) = upgrade.await else {
             return Ok(());
+        };
+        let (host, port) = match kind {
+            Kind::Read { host, port } => (host, port),
+            Kind::Opaque(opaque) => {
+                if let Some(stream) = agents(upgraded) {
+                    opaque.carry(stream).await;
+                }
+                return Ok(());
+            }
         };
         conversation.opened(&host, port);
         let mut ending = conversation.ending.clone();
@@ -197,17 +248,19 @@ impl Tunnel {
     }
 }
 
+/// The agent's connection as a tunnel, with what came of it already.
+fn agents(upgraded: Upgraded) -> Option<Outer> {
+    let parts = upgraded.downcast::<TokioIo<Agents>>().ok()?;
+    Some(Rewind::new(parts.read_buf, parts.io.into_inner()))
+}
+
 /// The first byte of a tunnel and the stream with it; none if the agent closed it.
 async fn first_bytes(upgraded: Upgraded) -> Option<(u8, Outer)> {
-    let parts = upgraded.downcast::<TokioIo<Agents>>().ok()?;
-    let mut stream = parts.io.into_inner();
-    let mut first = BytesMut::from(&parts.read_buf[..]);
-    if first.is_empty() {
-        first.reserve(FIRST_READ_BYTES);
-        stream.read_buf(&mut first).await.ok()?;
-    }
+    let mut stream = agents(upgraded)?;
+    let mut first = BytesMut::with_capacity(FIRST_READ_BYTES);
+    stream.read_buf(&mut first).await.ok()?;
     let byte = *first.first()?;
-    Some((byte, Rewind::new(first.freeze(), stream)))
+    Some((byte, stream.again(first.freeze())))
 }
 
 /// The TLS handshake inside, with a leaf for the tunnel's host and for no other.

@@ -62,6 +62,14 @@ impl Dialer {
         }
     }
 
+    /// A connection to an address of `route` on which nothing is said yet.
+    pub(super) async fn open(&self, route: &Route) -> Result<Open, Failure> {
+        let mut attempts = Attempts::of(route.addresses());
+        let open = timeout_at(Instant::now() + self.timeout, attempts.next()).await;
+        open.map_err(|_elapsed| Failure::ConnectTimeout)?
+            .ok_or(Failure::Connect)
+    }
+
     /// What the place speaks, on an open connection.
     async fn speak(&self, place: &Place, (stream, address): Open) -> Result<Connection, Failure> {
         match place.scheme {

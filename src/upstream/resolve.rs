@@ -23,7 +23,7 @@ use tokio::{net::lookup_host, time::timeout};
 use crate::{
     limit::Admission,
     refusal::{Reason, Refusal},
-    target::{Host, address},
+    target::{Destination, Host, address},
 };
 
 /// How long a name may take to resolve.
@@ -105,12 +105,11 @@ impl Resolver {
     /// Resolves and checks the host of an admitted call; `excepted` tells which internal addresses it may reach.
     pub(crate) async fn resolve(
         &self,
-        admission: &Admission,
+        admission: &Admission<impl Destination>,
         pins: &Pins,
         excepted: impl Fn(IpAddr) -> bool,
     ) -> Result<Route, Refusal> {
-        let target = admission.permit().target();
-        let (host, port) = (target.host(), target.port());
+        let (host, port) = (admission.permit().host(), admission.permit().port());
         let addresses = match (host.ip(), pins.get(host)) {
             (_, Some(pinned)) => pinned.clone(),
             (Some(ip), None) => Arc::from([ip]),

@@ -27,6 +27,7 @@ mod leaf;
 mod limits;
 mod log;
 mod logs;
+mod opaque;
 mod openbao;
 mod path;
 mod placement;

@@ -263,10 +263,10 @@ fn timeouts() {
         ("answer: 10m ", "first_byte: 10m "),
     ]), @r#"
     connect: 5 
-      tollgate.yaml:56:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:57:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
     request: 0s 
-      tollgate.yaml:57:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:58:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
     first_byte: 10m 
-      tollgate.yaml:58:3: unknown key "first_byte"; the keys here are connect, request, answer
+      tollgate.yaml:59:3: unknown key "first_byte"; the keys here are connect, request, answer
     "#);
 }

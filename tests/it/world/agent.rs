@@ -381,6 +381,13 @@ impl Wire {
         .await;
     }
 
+    /// Says that nothing more comes from this side.
+    pub(crate) async fn half_close(&mut self) {
+        patiently("the end of this side", self.stream.shutdown())
+            .await
+            .unwrap();
+    }
+
     /// Reads until the gate closes; what came until then.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

@@ -54,6 +54,12 @@ impl Builder {
         self
     }
 
+    /// `role` has an opaque tunnel to `host`, which names a port or means that of the upstreams.
+    pub(crate) fn opaque(mut self, role: &str, host: &str) -> Builder {
+        self.plan.opaque.push((role.to_owned(), host.to_owned()));
+        self
+    }
+
     /// `host` is reached in clear.
     pub(crate) fn cleartext(mut self, host: &str) -> Builder {
         self.plan.cleartext.push(host.to_owned());
@@ -162,9 +168,12 @@ impl Builder {
     /// Every host that needs an upstream.
     fn hosts_of_all(&self) -> Vec<String> {
         let rules = self.plan.roles.iter().flat_map(|(_, role)| role.rules());
+        let opaque = self.plan.opaque.iter();
+        let opaque = opaque.map(|(_, place)| place.split_once(':').unwrap_or((place, "")));
         let mut hosts: Vec<String> = rules
             .map(|rule| rule.host)
             .filter(|host| !host.starts_with('*') && host.parse::<std::net::IpAddr>().is_err())
+            .chain(opaque.map(|(host, _)| host.to_owned()))
             .chain(FORBIDDEN.map(str::to_owned))
             .collect();
         hosts.sort();

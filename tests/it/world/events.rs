@@ -67,12 +67,14 @@ impl Events {
         if !self.direct {
             return true;
         }
-        let permits = self
-            .of_kind("allowed")
+        let mut permits = self.of_kind("allowed");
+        permits.retain(|event| event["request"]["host"] == host);
+        // One permit for an opaque tunnel is one for all that it carries.
+        let opaque = permits
             .iter()
-            .filter(|event| event["request"]["host"] == host && event["request"]["path"] == path)
-            .count();
-        permits >= calls
+            .any(|event| event["request"]["method"] == "CONNECT");
+        permits.retain(|event| event["request"]["path"] == path);
+        opaque || permits.len() >= calls
     }
 
     /// What must hold of the whole log once the gate has ended.

@@ -206,6 +206,8 @@ pub(crate) struct Plan {
     pub(crate) roles: Vec<(String, Role)>,
     /// Hosts that rules name but whose internal address is not excepted.
     pub(crate) guarded: Vec<String>,
+    /// Roles and the hosts, with a port or without, to which they have opaque tunnels.
+    pub(crate) opaque: Vec<(String, String)>,
     /// Host and port pairs that are reached in clear.
     pub(crate) cleartext: Vec<String>,
     /// Lines of `tollgate.yaml` that stand in for the usual ones with the same first word, or are added.
@@ -288,6 +290,18 @@ impl Plan {
                 if self.cleartext.contains(&rule.host) {
                     exceptions.push(format!("{{{whose}, cleartext: true, {why}}}"));
                 }
+            }
+        }
+        for (role, place) in &self.opaque {
+            let (host, port) = match place.split_once(':') {
+                Some((host, port)) => (host, port.parse().unwrap()),
+                None => (&**place, port),
+            };
+            let whose = format!("role: {role}, host: \"{host}\", port: {port}");
+            let why = format!("reason: it pins its certificate, until: {until}");
+            exceptions.push(format!("{{{whose}, tunnel: true, {why}}}"));
+            if !self.guarded.iter().any(|guarded| guarded == host) {
+                exceptions.push(format!("{{{whose}, addresses: [{UPSTREAMS}], {why}}}"));
             }
         }
         exceptions
