@@ -345,6 +345,12 @@ async fn keeps_leases_and_limits_that_a_reload_does_not_concern() {
         (world.vault().logins(), world.vault().reads("api-a")),
         (1, 1)
     );
+    // nor was the connection of `reader` given up
+    let upstream = world.upstream("api.a.test");
+    assert_eq!(
+        (upstream.requests().len(), upstream.connections().len()),
+        (4, 2)
+    );
     world.finish().await;
 }
 
