@@ -10,14 +10,18 @@ use std::{
     },
 };
 
-use crate::world::{World, agent::Agent, patience::until};
+use crate::world::{World, agent::Agent, patience::until, settings::Role};
 
 const CALL: &str = "GET http://api.a.test/v1/x";
 
 /// A gate whose events go to standard output and to a file.
 async fn world() -> World {
     World::new()
-        .role("agent", "GET api.a.test/v1/**")
+        .role(
+            "agent",
+            Role::from("GET api.a.test/v1/**").rate("600000/min"),
+        )
+        .setting("attempts: 600000/min")
         .setting("events: {stdout: true, file: record.jsonl, intent: all}")
         .start()
         .await
