@@ -10,6 +10,7 @@ pub(crate) mod ink;
 pub(crate) mod logs;
 pub(crate) mod pki;
 pub(crate) mod quickstart;
+pub(crate) mod ready;
 pub(crate) mod serve;
 
 use std::{ffi::OsString, fmt, io::Write as _, process::ExitCode};
@@ -37,6 +38,8 @@ enum Command {
     Pki(pki::Command),
     /// See the gate at work, with everything it needs in one process.
     Quickstart(quickstart::Quickstart),
+    /// Say whether the gate on this machine would take a call.
+    Ready(ready::Ready),
     /// Run the gate.
     Serve(serve::Serve),
 }
@@ -62,6 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Logs(settings) => logs::run(&settings),
         Command::Pki(command) => pki::run(&command),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart),
+        Command::Ready(settings) => ready::run(&settings),
         Command::Serve(settings) => serve::run(&settings),
     };
     match outcome {
