@@ -1,4 +1,5 @@
-//! What is in deploy/ holds, as far as it can be told without a container engine and a running service manager.
+//! What is in deploy/ holds, as far as it can be told without a container engine. A running systemd has a test of its own
+//! (`tests/systemd/boot`), because only root can start one.
 
 pub(crate) mod compose;
 mod image;
