@@ -22,13 +22,14 @@ use tokio::{
 
 use self::{parts::Parts, reload::Reloader, rotation::Rotation};
 use crate::{
-    config::{RevokedFile, Settings},
+    admin::{self, Admin, View},
+    config::{self, RevokedFile, Settings},
     event::{self, Writer},
     limit::Limits,
     live::Look,
     proxy::Gate,
     server::{Drained, Server},
-    shutdown::{self, Ending},
+    shutdown::{self, Ending, Phase},
 };
 
 /// How often what rests or has ended is looked after.
@@ -37,6 +38,7 @@ const SWEEP_TIME: Duration = Duration::from_secs(5);
 /// A gate that listens and is ready to serve.
 pub(crate) struct App {
     server: Server,
+    admin: Option<Admin>,
     gate: Arc<Gate>,
     writer: Writer,
     reloader: Reloader,
@@ -76,8 +78,11 @@ impl App {
         let address = listener
             .local_addr()
             .map_err(|error| StartError::because("cannot listen", error))?;
-        let parts = Parts::first(&settings, address)?;
+        let admin = admin(settings.gate.admin.as_ref()).await?;
+        let own = admin.as_ref().and_then(admin::Listener::address);
+        let own = [address].into_iter().chain(own).collect();
         let (log, writer) = assembly::log(&settings.gate)?;
+        let parts = Parts::first(&settings, own, log.metrics().vault.clone())?;
         let limits = Limits::default();
         let gate = Arc::new(Gate {
             snapshot: ArcSwap::from_pointee(assembly::snapshot(
@@ -92,8 +97,13 @@ impl App {
         // Before anybody can know that the gate runs: SIGHUP would end it.
         let hangups = signal(SignalKind::hangup())
             .map_err(|error| StartError::because("SIGHUP cannot be listened to", error))?;
-        event::started(&gate.log, address, &settings.version)
+        let told = admin.as_ref().map(ToString::to_string);
+        event::started(&gate.log, address, told, &settings.version)
             .map_err(|_| StartError("the log cannot take the event `started`".to_owned()))?;
+        let view = View {
+            gate: gate.clone(),
+            connections_max: settings.gate.connections_max as usize,
+        };
         let server = Server {
             listener,
             gate: gate.clone(),
@@ -103,6 +113,7 @@ impl App {
         let (tell_revoked, revoked) = watch::channel(settings.gate.revoked.clone());
         Ok(App {
             server,
+            admin: admin.map(|listener| Admin { listener, view }),
             reloader: Reloader::new(gate.clone(), (settings, parts), tell_revoked, hangups),
             gate,
             writer,
@@ -117,18 +128,21 @@ impl App {
         self.address
     }
 
-    /// Serves until `ending`; then open calls may finish within the drain time, unless they are to end `at_once`.
-    pub(crate) async fn serve(self, ending: Ending, at_once: Ending) -> Drained {
+    /// Serves until `ending`; then open calls may finish within the drain time, unless they are to end at once.
+    pub(crate) async fn serve(self, ending: Ending) -> Drained {
         let mut beside = JoinSet::new();
         beside.spawn(sweep(self.gate.clone()));
         beside.spawn(revocation::follow(self.gate.clone(), self.revoked));
         beside.spawn(self.rotation.follow(self.gate.log.clone()));
         let (stop, stopped) = shutdown::announcement();
         let reloading = tokio::spawn(self.reloader.follow(stopped));
-        let drained = self.server.run(ending, at_once).await;
+        if let Some(admin) = self.admin {
+            beside.spawn(admin.serve(ending.clone()));
+        }
+        let drained = self.server.run(ending).await;
         beside.shutdown().await;
         self.gate.snapshot.load().upstream.clear();
-        stop.now();
+        stop.now(Phase::Closing);
         if let Ok(reloader) = reloading.await {
             reloader.close().await;
         }
@@ -138,6 +152,15 @@ impl App {
         let _finished = tokio::task::spawn_blocking(move || writer.finish()).await;
         drained
     }
+}
+
+async fn admin(admin: Option<&config::Admin>) -> Result<Option<admin::Listener>, StartError> {
+    let Some(admin) = admin else {
+        return Ok(None);
+    };
+    let bound = admin::Listener::bind(admin).await;
+    let why = |error| StartError::because(&format!("cannot listen on {admin}"), error);
+    bound.map(Some).map_err(why)
 }
 
 async fn sweep(gate: Arc<Gate>) {

@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and with which exit code it ends.
 //!
 //! stdout is data, stderr is speech. Exit codes: 0 done; 1 the answer is no or the run failed; 2 wrong usage or
-//! settings. What a command does is in its own file; nothing here decides about a call.
+//! settings; 3 and 4 the gate was told to end, and calls were cut off at the deadline or at once. What a command does is in its own file; nothing here decides about a call.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
 pub(crate) mod check;
@@ -89,17 +89,25 @@ pub(crate) enum Failure {
     Run(String),
     /// What was asked for, or the settings, cannot be right: exit code 2.
     Usage(String),
+    /// The gate was told to end, and calls were cut off at the end of the drain time: exit code 3.
+    Deadline,
+    /// The gate was told to end twice, and ended at once: exit code 4.
+    AtOnce,
 }
 
 impl Failure {
     const RUN: u8 = 1;
     const USAGE: u8 = 2;
+    const DEADLINE: u8 = 3;
+    const AT_ONCE: u8 = 4;
 
     /// The exit code.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Run(_) => Failure::RUN,
             Failure::Usage(_) => Failure::USAGE,
+            Failure::Deadline => Failure::DEADLINE,
+            Failure::AtOnce => Failure::AT_ONCE,
         })
     }
 }
@@ -108,6 +116,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Run(text) | Failure::Usage(text) => f.write_str(text),
+            Failure::Deadline => f.write_str("the drain time ended before every call had"),
+            Failure::AtOnce => f.write_str("a second signal ended what was open"),
         }
     }
 }

@@ -36,7 +36,7 @@ use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
     catalogue::{Credential, Source},
     exception::{Danger, Exception},
-    gate::{Dns, Gate, Root, Vault},
+    gate::{Admin, Dns, Gate, Root, Vault},
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},

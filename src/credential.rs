@@ -11,7 +11,7 @@ mod loan;
 mod names;
 pub(crate) mod vault;
 
-pub(crate) use cache::Entry;
+pub(crate) use cache::{Condition, Entry};
 pub(crate) use file::FileError;
 pub(crate) use loan::{Credential, Loan};
 pub(crate) use names::LeaseNames;

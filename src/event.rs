@@ -395,8 +395,13 @@ pub(crate) fn connection_refused(
     }
 }
 
-/// Writes that the gate started, with the address it listens on.
-pub(crate) fn started(log: &Log, listen: SocketAddr, snapshot: &str) -> Result<(), Unavailable> {
+/// Writes that the gate started, with the addresses it listens on: for agents, and for those who run it.
+pub(crate) fn started(
+    log: &Log,
+    listen: SocketAddr,
+    admin: Option<String>,
+    snapshot: &str,
+) -> Result<(), Unavailable> {
     let mut room = log.reserve(1)?;
     let line = line(&shape::Started {
         schema: SCHEMA,
@@ -404,6 +409,7 @@ pub(crate) fn started(log: &Log, listen: SocketAddr, snapshot: &str) -> Result<(
         time: now(),
         kind: "started",
         listen,
+        admin,
         version: env!("CARGO_PKG_VERSION"),
         snapshot,
     });

@@ -29,7 +29,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | frame: builds and runs the rest | [`cli`], `app`, `config`, `snapshot`, `shutdown` |
+//! | frame: builds and runs the rest | [`cli`], `app`, `admin`, `config`, `snapshot`, `shutdown` |
 //! | story: what happens to a request, in order | `server`, `session`, `live`, `proxy` (read it first), `relay`, `refuse` |
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
@@ -53,6 +53,7 @@
 //! 8. Every wait has a deadline and every collection a bound, each with a name that carries its unit.
 //! 9. There is no switch, in any build, that turns verification off; tests trust a test root through settings.
 
+mod admin;
 mod app;
 pub mod cli;
 mod config;

@@ -148,6 +148,12 @@ impl Bucket {
         }
         Some(Slot(self.clone()))
     }
+
+    /// How many are in flight, and how many may be; none without such a limit.
+    pub(crate) fn in_flight(&self) -> Option<(u32, u32)> {
+        let InFlight { now, max } = self.in_flight.as_ref()?;
+        Some((now.load(Ordering::Relaxed), *max))
+    }
 }
 
 impl Drop for Slot {

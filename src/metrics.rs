@@ -3,7 +3,6 @@
 //! Counting is in the way of every call, so it costs an addition to a number whose place is known: no lock, no memory,
 //! no look-up. A call's role brings its counters with it; all other sets are closed ones. What can be seen when somebody
 //! asks (leases, the queue of the log, certificates, connections) is not counted here but looked at then.
-#![allow(dead_code, reason = "the listener that reads it is the next step")]
 
 mod histogram;
 mod tally;
@@ -42,6 +41,7 @@ pub(crate) struct Metrics {
     pub(crate) vault: Arc<VaultErrors>,
     /// Attempts to load the settings anew.
     pub(crate) reloads: Tally<Reload>,
+    connections: AtomicU64,
     last_reload: Mutex<LastReload>,
     roles: Mutex<HashMap<Arc<str>, Weak<RoleCounts>>>,
 }
@@ -145,8 +145,20 @@ impl Metrics {
                 applied: true,
                 applied_at: SystemTime::now(),
             }),
+            connections: AtomicU64::new(0),
             roles: Mutex::default(),
         }
+    }
+
+    /// A connection of an agent is open until what comes back is dropped.
+    pub(crate) fn connection(self: &Arc<Metrics>) -> OpenConnection {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(self.clone())
+    }
+
+    /// Connections of agents that are open now.
+    pub(crate) fn connections_now(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// The counts of a role, for its standing to hold: they live while anybody holds them, so that a role that is gone
@@ -209,6 +221,16 @@ impl RoleCounts {
     /// Calls that are open now.
     pub(crate) fn open_now(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// An open connection among all.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Arc<Metrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use crate::{proxy::Gate, session, shutdown::Ending};
+use crate::{outcome::Outcome, proxy::Gate, session, shutdown::Ending};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -32,6 +32,15 @@ impl Drained {
             Drained::AtOnce => "at_once",
         }
     }
+
+    /// How the calls ended that were cut off, if any were.
+    fn cut(self) -> Option<Outcome> {
+        match self {
+            Drained::Complete => None,
+            Drained::Deadline => Some(Outcome::DrainDeadline),
+            Drained::AtOnce => Some(Outcome::DrainAtOnce),
+        }
+    }
 }
 
 /// The agents' listener.
@@ -45,8 +54,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves until `ending`, then lets open calls finish within the drain time, unless they are to end `at_once`.
-    pub(crate) async fn run(self, mut ending: Ending, mut at_once: Ending) -> Drained {
+    /// Serves until `ending`, then lets open calls finish within the drain time, unless they are to end at once.
+    pub(crate) async fn run(self, mut ending: Ending) -> Drained {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let mut sessions = JoinSet::new();
         loop {
@@ -57,9 +66,10 @@ impl Server {
                 accepted = accept(&self.listener, &places) => match accepted {
                     Ok((stream, place)) => {
                         let session = session::serve(self.gate.clone(), stream, ending.clone());
+                        let open = self.gate.log.metrics().connection();
                         sessions.spawn(async move {
                             session.await;
-                            drop(place);
+                            drop((place, open));
                         });
                     }
                     Err(error) => {
@@ -71,10 +81,14 @@ impl Server {
         }
         drop(self.listener);
         let drained = tokio::select! {
+            biased;
+            () = ending.at_once() => Drained::AtOnce,
             () = async { while sessions.join_next().await.is_some() {} } => Drained::Complete,
             () = tokio::time::sleep(self.drain) => Drained::Deadline,
-            () = at_once.wait() => Drained::AtOnce,
         };
+        if let Some(outcome) = drained.cut() {
+            self.gate.log.cut().tell(outcome);
+        }
         // What is cut off here still writes its final event, when it is dropped.
         sessions.shutdown().await;
         drained

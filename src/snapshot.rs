@@ -6,7 +6,7 @@
 mod passage;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use time::{Date, OffsetDateTime};
 pub(crate) use self::passage::Passage;
 use crate::{
     config::{Danger, Exception},
-    credential::Credential,
+    credential::{Condition, Credential},
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
@@ -96,6 +96,19 @@ impl Snapshot {
         self.standings
             .get(&caller.id)
             .ok_or_else(|| Reason::IdentityUnknown.into())
+    }
+
+    /// How every credential stands that a rule names.
+    pub(crate) fn credentials_at_hand(&self) -> BTreeMap<Arc<str>, Condition> {
+        let rules = self.standings.values().flat_map(|standing| &standing.rules);
+        let credentials = rules.filter_map(|rule| rule.credential.as_ref());
+        let named: BTreeMap<_, _> = credentials
+            .map(|credential| (credential.name.clone(), credential))
+            .collect();
+        named
+            .into_iter()
+            .map(|(name, credential)| (name, credential.entry.condition()))
+            .collect()
     }
 }
 

@@ -5,8 +5,12 @@
 
 pub(crate) mod mint;
 pub(crate) mod stores;
+pub(crate) mod validity;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore, ServerConfig,
@@ -16,6 +20,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
+use self::validity::Validity;
 use crate::identity::certificate::AgentVerifier;
 
 /// The one protocol that is offered: several clients break when a proxy speaks HTTP/2 to them.
@@ -46,6 +51,10 @@ pub(crate) struct Agents {
     pub(crate) config: Arc<ServerConfig>,
     /// Who is let in, to be asked again about those who are in already.
     pub(crate) verifier: Arc<AgentVerifier>,
+    /// When what it shows holds.
+    pub(crate) shown: Validity,
+    /// When all authorities of each trust domain hold.
+    pub(crate) bundles: BTreeMap<Box<str>, Validity>,
 }
 
 /// Whom a trust domain vouches for.
@@ -53,6 +62,8 @@ pub(crate) struct Agents {
 pub(crate) struct Bundle {
     /// Its authorities.
     pub(crate) roots: RootCertStore,
+    /// When all of them hold.
+    pub(crate) validity: Validity,
     /// What they revoked (RFC 5280 section 5). If there is any list, every issuer in a chain needs one.
     pub(crate) crls: Vec<CertificateRevocationListDer<'static>>,
 }
@@ -61,11 +72,14 @@ impl Agents {
     /// TLS 1.3, a client certificate always, no resumption (a resumed session would skip the verification of the
     /// certificate) and so no early data.
     pub(crate) fn new(
-        chain: Vec<CertificateDer<'static>>,
+        (chain, shown): (Vec<CertificateDer<'static>>, Validity),
         key: PrivateKeyDer<'static>,
         bundles: HashMap<String, Bundle>,
     ) -> Result<Agents, rustls::Error> {
         let provider = provider();
+        let ends = bundles.iter();
+        let ends = ends.map(|(domain, bundle)| (domain.as_str().into(), bundle.validity));
+        let ends = ends.collect();
         let verifier = Arc::new(agent_verifier(&provider, bundles)?);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
@@ -78,6 +92,8 @@ impl Agents {
         Ok(Agents {
             config: Arc::new(config),
             verifier,
+            shown,
+            bundles: ends,
         })
     }
 }
@@ -88,7 +104,7 @@ fn agent_verifier(
 ) -> Result<AgentVerifier, rustls::Error> {
     let mut verifiers: HashMap<String, Arc<dyn ClientCertVerifier>> =
         HashMap::with_capacity(bundles.len());
-    for (domain, Bundle { roots, crls }) in bundles {
+    for (domain, Bundle { roots, crls, .. }) in bundles {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .with_crls(crls)

@@ -116,6 +116,11 @@ impl Upstream {
         self.pool.sweep();
     }
 
+    /// Connections that rest between calls.
+    pub(crate) fn resting(&self) -> usize {
+        self.pool.resting()
+    }
+
     /// Drops every resting connection.
     pub(crate) fn clear(&self) {
         self.pool.clear();

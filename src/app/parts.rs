@@ -19,7 +19,8 @@ use crate::{
         Credential, Entry, LeaseNames, Source,
         vault::{AppRole, Vault, VaultSettings},
     },
-    tls::{self, mint::Mint, stores},
+    metrics::VaultErrors,
+    tls::{self, mint::Mint, stores, validity::Validity},
     upstream::{Resolver, Upstream},
 };
 
@@ -27,13 +28,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     /// Where the gate itself listens, which no call may reach.
-    own: SocketAddr,
+    own: Arc<[SocketAddr]>,
     names: LeaseNames,
     pub(super) agents: Part<tls::Agents>,
     pub(super) mint: Part<Mint>,
     pub(super) upstream: Part<Upstream>,
     pub(super) vault: Option<Part<Vault>>,
     pub(super) credentials: HashMap<Arc<str>, Listed>,
+    vault_errors: Arc<VaultErrors>,
 }
 
 /// One part, and what it is made of.
@@ -81,14 +83,19 @@ impl<T> Part<T> {
 }
 
 impl Parts {
-    /// The parts of a gate that starts, listening on `own`.
-    pub(super) fn first(settings: &Settings, own: SocketAddr) -> Result<Parts, StartError> {
+    /// The parts of a gate that starts, listening on `own`; what goes wrong with Vault is counted in `vault_errors`.
+    pub(super) fn first(
+        settings: &Settings,
+        own: Arc<[SocketAddr]>,
+        vault_errors: Arc<VaultErrors>,
+    ) -> Result<Parts, StartError> {
         let names =
             LeaseNames::random().map_err(|error| StartError::because("random bytes", error))?;
         Making {
             settings,
             own,
             names,
+            vault_errors,
             last: None,
             failed: Failed::Refuses,
         }
@@ -102,8 +109,9 @@ impl Parts {
     pub(super) fn again(&self, settings: &Settings, failed: Failed) -> Result<Parts, StartError> {
         Making {
             settings,
-            own: self.own,
+            own: self.own.clone(),
             names: self.names.clone(),
+            vault_errors: self.vault_errors.clone(),
             last: Some(self),
             failed,
         }
@@ -123,8 +131,9 @@ impl Parts {
 /// One making of all parts.
 struct Making<'m> {
     settings: &'m Settings,
-    own: SocketAddr,
+    own: Arc<[SocketAddr]>,
     names: LeaseNames,
+    vault_errors: Arc<VaultErrors>,
     last: Option<&'m Parts>,
     failed: Failed,
 }
@@ -136,7 +145,7 @@ impl Making<'_> {
         let upstream = self.part(
             |last| &last.upstream,
             upstream_made_of,
-            |settings| upstream(settings, self.own),
+            |settings| upstream(settings, self.own.clone()),
         )?;
         // Last of those that can fail, since an adopted change cannot be taken back.
         let vault = match &self.settings.gate.vault {
@@ -152,6 +161,7 @@ impl Making<'_> {
             upstream,
             vault,
             credentials,
+            vault_errors: self.vault_errors,
         })
     }
 
@@ -199,7 +209,7 @@ impl Making<'_> {
                 let value = last.value.clone();
                 Ok(Part { made_of, value })
             }
-            None => Vault::new(settings)
+            None => Vault::new(settings, self.vault_errors.clone())
                 .map(|vault| Part::new(made_of, vault))
                 .map_err(unusable),
         });
@@ -272,6 +282,7 @@ fn agents_made_of(settings: &config::Gate) -> Digest {
 
 fn agents(settings: &config::Gate) -> Result<tls::Agents, StartError> {
     let chain = stores::certificates(&settings.certificate.chain).map_err(unusable)?;
+    let shown = Validity::of_all(&chain, &settings.certificate.chain).map_err(unusable)?;
     let key = stores::key(&settings.certificate.key).map_err(unusable)?;
     let mut bundles = HashMap::new();
     for (domain, bundle) in &settings.trust_domains {
@@ -279,10 +290,15 @@ fn agents(settings: &config::Gate) -> Result<tls::Agents, StartError> {
         for list in &bundle.crls {
             crls.extend(stores::crls(list).map_err(unusable)?);
         }
-        let roots = stores::roots(&bundle.authorities).map_err(unusable)?;
-        bundles.insert(domain.to_string(), tls::Bundle { roots, crls });
+        let authorities = stores::certificates(&bundle.authorities).map_err(unusable)?;
+        let trusted = tls::Bundle {
+            validity: Validity::of_all(&authorities, &bundle.authorities).map_err(unusable)?,
+            roots: stores::roots(&bundle.authorities).map_err(unusable)?,
+            crls,
+        };
+        bundles.insert(domain.to_string(), trusted);
     }
-    tls::Agents::new(chain, key, bundles).map_err(|error| {
+    tls::Agents::new((chain, shown), key, bundles).map_err(|error| {
         let chain = settings.certificate.chain.display();
         StartError::because(
             &format!("the agents' listener ({chain} and the bundles)"),
@@ -318,7 +334,7 @@ fn upstream_made_of(settings: &config::Gate) -> Digest {
     Digest::of(&text, files)
 }
 
-fn upstream(settings: &config::Gate, own: SocketAddr) -> Result<Upstream, StartError> {
+fn upstream(settings: &config::Gate, own: Arc<[SocketAddr]>) -> Result<Upstream, StartError> {
     let mut roots = RootCertStore::empty();
     for root in &settings.upstream.roots {
         match root {

@@ -287,7 +287,11 @@ impl Reloader {
         let waiting = [
             ("listen", now.listen != then.listen),
             ("connections", now.connections_max != then.connections_max),
-            ("drain", now.drain != then.drain),
+            ("admin", now.admin != then.admin),
+            (
+                "drain and drain_delay",
+                (now.drain, now.drain_delay) != (then.drain, then.drain_delay),
+            ),
             (
                 "events.stdout and events.file",
                 (now.events.stdout, &now.events.file) != (then.events.stdout, &then.events.file),

@@ -1,6 +1,6 @@
 //! `tollgate serve`: the gate, until SIGTERM or SIGINT.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use time::OffsetDateTime;
@@ -8,7 +8,12 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::{app::App, config, server::Drained, shutdown};
+use crate::{
+    app::App,
+    config,
+    server::Drained,
+    shutdown::{self, Announce, Phase, Signals},
+};
 
 /// Where the settings are, and how the gate speaks of itself.
 #[derive(Debug, Args)]
@@ -47,40 +52,44 @@ pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
         .map_err(|error| Failure::Run(format!("the runtime cannot start: {error}")))?;
     match runtime.block_on(serve_settings(settings))? {
         Drained::Complete => Ok(()),
-        Drained::Deadline => Err(Failure::Run(
-            "the drain time ended before every call had".to_owned(),
-        )),
-        Drained::AtOnce => Err(Failure::Run(
-            "a second signal ended the calls that were open".to_owned(),
-        )),
+        Drained::Deadline => Err(Failure::Deadline),
+        Drained::AtOnce => Err(Failure::AtOnce),
     }
 }
 
 async fn serve_settings(settings: config::Settings) -> Result<Drained, Failure> {
-    let no_signals = |error| Failure::Run(format!("signals cannot be listened to: {error}"));
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::Run(format!("signals cannot be listened to: {error}")))?;
     let (roles, credentials) = (settings.roles.len(), settings.credentials.len());
-    let snapshot = settings.version.clone();
+    let (snapshot, delay) = (settings.version.clone(), settings.gate.drain_delay);
     let app = App::start(settings)
         .await
         .map_err(|error| Failure::Usage(error.to_string()))?;
     tracing::info!(address = %app.address(), snapshot, roles, credentials, "listening");
     let (end, ending) = shutdown::announcement();
-    let (end_now, at_once) = shutdown::announcement();
-    let mut serving = tokio::spawn(app.serve(ending, at_once));
-    shutdown::signalled().await.map_err(no_signals)?;
-    tracing::info!(
-        "ending: no new connections, open calls may finish; a second signal ends at once"
-    );
-    end.now();
+    let mut serving = tokio::spawn(app.serve(ending));
     let served = tokio::select! {
         served = &mut serving => served,
-        second = shutdown::signalled() => {
-            second.map_err(no_signals)?;
-            end_now.now();
-            serving.await
-        }
+        () = wind_down(&mut signals, &end, delay) => serving.await,
     };
     served.map_err(|error| Failure::Run(format!("the server ended by itself: {error}")))
+}
+
+/// Ends the gate phase by phase as signals tell it; done when there is no further phase to announce.
+async fn wind_down(signals: &mut Signals, end: &Announce, delay: Duration) {
+    signals.next().await;
+    end.now(Phase::Draining);
+    tracing::info!(
+        delay_s = delay.as_secs(),
+        "ending: not ready any more; calls are taken until the delay is over, a second signal ends at once"
+    );
+    tokio::select! {
+        () = tokio::time::sleep(delay) => end.now(Phase::Closing),
+        () = signals.next() => return end.now(Phase::AtOnce),
+    }
+    tracing::info!("ending: no new connections, open calls may finish");
+    signals.next().await;
+    end.now(Phase::AtOnce);
 }
 
 /// Sets up what the gate says of itself: to stderr, never a call's data.

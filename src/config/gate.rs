@@ -3,6 +3,7 @@
 //! Provides [`Gate`] as used and its lowering. It deliberately opens none of the files that it names, and what
 //! it allows as exceptions has a file of its own (`exception`).
 
+mod admin;
 mod upstream;
 pub(super) mod vault;
 
@@ -24,6 +25,7 @@ use super::{
 use crate::{event::Intent, identity::TrustDomain, scope::Rate, upstream::Timeouts};
 
 pub(crate) use self::{
+    admin::Admin,
     upstream::{Dns, Root, Upstream},
     vault::Vault,
 };
@@ -38,6 +40,9 @@ const CONNECTIONS_DEFAULT: u32 = 4096;
 const CONNECTIONS_MAX: u32 = 1 << 20;
 /// How long open calls may take to end after the gate was told to stop.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(600);
+/// How long calls are still taken after the gate was told to stop, if somebody can see by the admin listener that it is
+/// not ready any more: an orchestrator takes a few seconds to send calls elsewhere. Without one nobody would know.
+const DRAIN_DELAY_DEFAULT: Duration = Duration::from_secs(5);
 /// API clients commonly wait ten minutes for an answer.
 const TIMEOUTS_DEFAULT: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
@@ -66,7 +71,11 @@ pub(crate) struct Gate {
     pub(crate) attempts: Rate,
     /// Connections at a time, at least 1.
     pub(crate) connections_max: u32,
-    /// How long open calls may take to end after the gate was told to stop.
+    /// Where those who run the gate are answered, if anywhere.
+    pub(crate) admin: Option<Admin>,
+    /// How long calls are still taken after the gate was told to stop.
+    pub(crate) drain_delay: Duration,
+    /// How long open calls may take to end after that.
     pub(crate) drain: Duration,
     /// How long each phase of a call may take.
     pub(crate) timeouts: Timeouts,
@@ -198,6 +207,8 @@ fn gate(
     let connections_max = fields.or("connections", CONNECTIONS_DEFAULT, |v| {
         v.integer(1, CONNECTIONS_MAX)
     });
+    let admin = fields.optional("admin", admin::lower);
+    let drain_delay = fields.optional("drain_delay", |v| v.parse(scalar::duration_or_none));
     let drain = fields.or("drain", DRAIN_DEFAULT, |v| v.parse(scalar::duration));
     let timeouts = fields.or("timeouts", TIMEOUTS_DEFAULT, timeouts);
     Some(Gate {
@@ -210,7 +221,12 @@ fn gate(
         events: events?,
         attempts: attempts?,
         connections_max: connections_max?,
+        drain_delay: drain_delay?.unwrap_or(match &admin {
+            Some(Some(_)) => DRAIN_DELAY_DEFAULT,
+            Some(None) | None => Duration::ZERO,
+        }),
         drain: drain?,
+        admin: admin?,
         timeouts: timeouts?,
         exceptions: exceptions
             .iter()

@@ -39,6 +39,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
         .ok_or_else(wrong)
 }
 
+/// A duration, or `0s` for none at all.
+pub(crate) fn duration_or_none(text: &str) -> Result<Duration, Wrong> {
+    if text == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
+}
+
 /// `2027-04-30`: a day that exists.
 pub(crate) fn date(text: &str) -> Result<Date, Wrong> {
     let parsed = Date::parse(text, format_description!("[year]-[month]-[day]"));

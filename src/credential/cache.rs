@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     inject::placement::Placement,
+    metrics::Counter,
     secret::{Class, Lease, Mark, Term},
 };
 
@@ -77,6 +78,8 @@ impl<S: Fetch> Entry<S> {
                 refresh_due_ms: AtomicU64::new(NEVER),
                 flight: Flight::new(),
                 past: Mutex::default(),
+                fetched: Counter::default(),
+                failed: Counter::default(),
             }),
         }
     }
@@ -107,6 +110,20 @@ impl<S: Fetch> Entry<S> {
         }
     }
 
+    /// How the entry stands, for those who only look: nothing is fetched.
+    pub(crate) fn condition(&self) -> Condition {
+        let (shared, now) = (&self.shared, Instant::now());
+        Condition {
+            at_hand: shared.usable(now).map(|lease| AtHand {
+                age: lease.age(now),
+                remaining: lease.remaining(now),
+            }),
+            failure: shared.past().failure.clone(),
+            fetched: shared.fetched.so_far(),
+            failed: shared.failed.so_far(),
+        }
+    }
+
     /// Starts the fetch of the next lease when it is due and nobody else has.
     fn refresh_ahead(&self, now: Instant) {
         if self.shared.take_refresh(now) {
@@ -126,6 +143,28 @@ impl<S: Fetch> fmt::Debug for Entry<S> {
     }
 }
 
+/// How an entry stands; no part of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// The lease that may be used now, if there is one.
+    pub(crate) at_hand: Option<AtHand>,
+    /// Why the last fetch failed, if it did.
+    pub(crate) failure: Option<Cow<'static, str>>,
+    /// Fetches that brought a value.
+    pub(crate) fetched: u64,
+    /// Fetches that brought none.
+    pub(crate) failed: u64,
+}
+
+/// A lease that may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AtHand {
+    /// How long ago its value was asked for.
+    pub(crate) age: Duration,
+    /// What is left of it.
+    pub(crate) remaining: Duration,
+}
+
 type Outcome = Result<Arc<Lease>, Unavailable>;
 
 /// What callers and the fetch have in common.
@@ -140,6 +179,8 @@ struct Shared<S> {
     refresh_due_ms: AtomicU64,
     flight: Flight<Outcome>,
     past: Mutex<Past>,
+    fetched: Counter,
+    failed: Counter,
 }
 
 /// What an entry remembers between fetches.
@@ -254,6 +295,7 @@ impl<S: Fetch> Shared<S> {
             Class::Dynamic => between(0.6, 0.66),
         };
         self.refresh_at(now + lease.remaining(now).mul_f64(part));
+        self.fetched.count();
         let mut past = self.past();
         past.backoff.succeed();
         past.failure = None;
@@ -272,6 +314,7 @@ impl<S: Fetch> Shared<S> {
             served_for_s = served.unwrap_or_default().as_secs(),
             "no new value could be fetched"
         );
+        self.failed.count();
         let mut past = self.past();
         let cause = Cow::from(error.to_string());
         past.failure = Some(cause.clone());

@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep};
 
 use self::{envelope::Answer, session::Session, token::Token, wire::Wire};
 use super::Fetched;
+use crate::metrics::VaultErrors;
 
 /// How long a path that the policy does not allow is not asked for again.
 const DENIED_FOR: Duration = Duration::from_secs(30);
@@ -73,6 +74,7 @@ pub(crate) struct Vault {
     /// Lines that others took the place of and that are not closed yet.
     replaced: Mutex<Vec<Arc<Line>>>,
     denied: Mutex<HashMap<String, Instant>>,
+    errors: Arc<VaultErrors>,
 }
 
 /// A way to Vault and a standing there.
@@ -82,16 +84,20 @@ struct Line {
 }
 
 impl Vault {
-    /// A client that has not logged in.
+    /// A client that has not logged in; what goes wrong is counted in `errors`.
     ///
     /// # Errors
     ///
     /// [`VaultError::Settings`] says which setting cannot be used.
-    pub(crate) fn new(settings: VaultSettings) -> Result<Vault, VaultError> {
+    pub(crate) fn new(
+        settings: VaultSettings,
+        errors: Arc<VaultErrors>,
+    ) -> Result<Vault, VaultError> {
         Ok(Vault {
-            line: ArcSwap::from_pointee(Line::new(settings)?),
+            line: ArcSwap::from_pointee(Line::new(settings, &errors)?),
             replaced: Mutex::default(),
             denied: Mutex::default(),
+            errors,
         })
     }
 
@@ -102,7 +108,7 @@ impl Vault {
     ///
     /// As [`Vault::new`]; nothing has changed then.
     pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
-        let old = self.line.swap(Arc::new(Line::new(settings)?));
+        let old = self.line.swap(Arc::new(Line::new(settings, &self.errors)?));
         self.denied().clear();
         self.replaced().push(Arc::clone(&old));
         let vault = Arc::downgrade(self);
@@ -124,6 +130,16 @@ impl Vault {
     ///
     /// [`VaultError`] says whose fault it is. A path that the policy does not allow is not asked for again for 30 s.
     pub(crate) async fn read_kv2(
+        &self,
+        mount: &str,
+        path: &str,
+        field: &str,
+    ) -> Result<Fetched, VaultError> {
+        let read = self.try_read_kv2(mount, path, field).await;
+        read.inspect_err(|error| self.errors.read.count(error.trouble()))
+    }
+
+    async fn try_read_kv2(
         &self,
         mount: &str,
         path: &str,
@@ -180,14 +196,14 @@ impl Vault {
 }
 
 impl Line {
-    fn new(settings: VaultSettings) -> Result<Line, VaultError> {
+    fn new(settings: VaultSettings, errors: &Arc<VaultErrors>) -> Result<Line, VaultError> {
         if !path::plain(&settings.approle.mount) {
             return Err(VaultError::Settings("the auth mount is not a plain path"));
         }
         let wire = Wire::new(&settings.address, &settings.ca, settings.namespace)?;
         let wire = Arc::new(wire);
         Ok(Line {
-            session: Session::new(Arc::clone(&wire), settings.approle),
+            session: Session::new(Arc::clone(&wire), settings.approle, Arc::clone(errors)),
             wire,
         })
     }

@@ -74,6 +74,17 @@ struct Queue {
     closing: bool,
 }
 
+/// How full the queue of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// Lines that wait, or for which room is reserved.
+    pub(crate) lines: usize,
+    /// Lines above which no room is given.
+    pub(crate) lines_max: usize,
+    /// Whether a sink cannot be written to.
+    pub(crate) failing: bool,
+}
+
 /// Room for lines, given back when dropped.
 #[derive(Debug)]
 #[must_use = "room is for a line"]
@@ -134,6 +145,16 @@ impl Log {
             log: self.clone(),
             lines,
         })
+    }
+
+    /// How full the queue is.
+    pub(crate) fn queue_depth(&self) -> Depth {
+        let queue = self.queue();
+        Depth {
+            lines: queue.taken,
+            lines_max: self.0.lines_max,
+            failing: queue.failing,
+        }
     }
 
     /// What is counted of what is written.

@@ -141,6 +141,8 @@ pub(super) struct Started<'a> {
     pub(super) time: String,
     pub(super) kind: &'static str,
     pub(super) listen: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) admin: Option<String>,
     pub(super) version: &'static str,
     pub(super) snapshot: &'a str,
 }

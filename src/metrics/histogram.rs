@@ -57,10 +57,6 @@ impl Histogram {
     }
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "285 years in microseconds are exact, and a metric needs less"
-)]
 fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }

@@ -47,6 +47,7 @@ pub(crate) enum Class {
 /// How long a value may be used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term {
+    begin: Instant,
     /// The end on the clock that decides.
     end: Instant,
     /// Until when it is handed out: a little before the end.
@@ -63,6 +64,7 @@ impl Term {
         let length = length.min(TERM_MAX);
         let end = at + length;
         Term {
+            begin: at,
             end,
             usable_until: end - SKEW_MAX.min(length / 20),
             expires: wall + length,
@@ -72,6 +74,11 @@ impl Term {
     /// Whether something with this term may still be used.
     pub(crate) fn covers(&self, now: Instant) -> bool {
         now < self.usable_until
+    }
+
+    /// How long ago it began.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.begin)
     }
 
     /// What is left of it.
@@ -104,6 +111,11 @@ impl Lease {
     /// Whether it may still be used for a request that begins now.
     pub(crate) fn usable(&self, now: Instant) -> bool {
         self.term.covers(now)
+    }
+
+    /// How long ago it was asked for.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        self.term.age(now)
     }
 
     /// What is left of it.

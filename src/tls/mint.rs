@@ -26,7 +26,7 @@ use rustls::{
 use time::{Duration, OffsetDateTime};
 
 use super::stores::{self, StoreError};
-use crate::target::Host;
+use crate::{metrics::Counter, target::Host};
 
 /// How long a leaf holds.
 const LEAF_LIFETIME: Duration = Duration::hours(24);
@@ -45,6 +45,7 @@ pub(crate) struct Mint {
     leaf_key: KeyPair,
     provider: Arc<CryptoProvider>,
     kept: Mutex<LruCache<Host, Kept>>,
+    minted: Counter,
 }
 
 #[derive(Clone)]
@@ -117,6 +118,7 @@ impl Mint {
             leaf_key: KeyPair::generate()?,
             provider: super::provider(),
             kept: Mutex::new(LruCache::new(HOSTS_MAX)),
+            minted: Counter::default(),
         })
     }
 
@@ -140,8 +142,19 @@ impl Mint {
         Ok(config)
     }
 
+    /// When the authority ends.
+    pub(crate) fn authority_ends(&self) -> OffsetDateTime {
+        self.authority_ends
+    }
+
+    /// Leaves made so far.
+    pub(crate) fn minted(&self) -> u64 {
+        self.minted.so_far()
+    }
+
     fn make(&self, host: &Host, now: OffsetDateTime) -> Result<ServerConfig, MintError> {
         let leaf = self.leaf(host, now)?;
+        self.minted.count();
         let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der())
             .map_err(|error| MintError(error.to_owned()))?;
         let key = self.provider.key_provider.load_private_key(key)?;

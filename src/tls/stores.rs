@@ -28,7 +28,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-fn because(path: &Path, what: impl fmt::Display) -> StoreError {
+pub(super) fn because(path: &Path, what: impl fmt::Display) -> StoreError {
     StoreError {
         path: path.to_owned(),
         what: what.to_string(),

@@ -117,6 +117,11 @@ impl Pool {
         places.count = places.by_key.values().map(Vec::len).sum();
     }
 
+    /// Connections that rest.
+    pub(super) fn resting(&self) -> usize {
+        self.places().count
+    }
+
     /// Drops every resting connection.
     pub(super) fn clear(&self) {
         *self.places() = Places::default();

@@ -67,8 +67,8 @@ impl Route {
 pub(crate) struct Resolver {
     source: Source,
     known: Mutex<LruCache<Host, Known>>,
-    /// The gate's own listener, which no call may reach.
-    own: SocketAddr,
+    /// The gate's own listeners, which no call may reach.
+    own: Arc<[SocketAddr]>,
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Resolver {
     ///
     /// # Errors
     /// The name servers cannot be used.
-    pub(crate) fn new(servers: &[SocketAddr], own: SocketAddr) -> Result<Resolver, String> {
+    pub(crate) fn new(servers: &[SocketAddr], own: Arc<[SocketAddr]>) -> Result<Resolver, String> {
         let source = match servers {
             [] => Source::System,
             servers => Source::Servers(Box::new(ask(servers)?)),
@@ -139,11 +139,12 @@ impl Resolver {
 
     fn is_own(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        let listens_here = match self.own.ip() {
+        let listens_here = |own: IpAddr| match own {
             own if own.is_unspecified() => ip.is_loopback() || is_interface(ip),
             own => own.to_canonical() == ip,
         };
-        address.port() == self.own.port() && listens_here
+        let mut own = self.own.iter();
+        own.any(|own| own.port() == address.port() && listens_here(own.ip()))
     }
 
     async fn look_up(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {

@@ -1,8 +1,10 @@
 //! How it ends: calls under way are finished, new ones refused, and nothing waits for ever.
 
+use std::time::{Duration, Instant};
+
 use crate::world::{
     World,
-    patience::until,
+    patience::{patiently, until},
     script::{Answer, Hold},
 };
 
@@ -51,7 +53,7 @@ async fn ends_at_once_when_nothing_is_under_way() {
     assert_eq!(idle.answer().await.status, 200);
     let mut tunnel = agent.tunnel("api.a.test").await;
     assert_eq!(tunnel.call("GET /v1/x", "api.a.test").await.status, 200);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     world.gate.signal("TERM");
     world.gate.ended().await;
     assert!(
@@ -115,9 +117,8 @@ async fn closes_what_is_not_done_at_the_deadline() {
     let stopped = world.events.of_kind("stopped").pop().unwrap();
     assert_eq!(stopped["outcome"], "deadline");
     let ended = world.events.of_kind("ended").pop().unwrap();
-    assert_eq!(ended["outcome"], "aborted");
-    // a run that cut calls off has failed
-    world.finish_ended(1).await;
+    assert_eq!(ended["outcome"], "drain_deadline");
+    world.finish_ended(3).await;
 }
 
 #[tokio::test]
@@ -137,6 +138,97 @@ async fn ends_at_once_when_it_is_told_twice() {
     world.no_longer_listens().await;
     world.gate.signal("TERM");
     wire.rest().await;
-    // the call that was cut off still has its final event
-    world.finish_ended(1).await;
+    world.gate.ended().await;
+    let ended = world.events.of_kind("ended").pop().unwrap();
+    assert_eq!(ended["outcome"], "drain_at_once");
+    let stopped = world.events.of_kind("stopped").pop().unwrap();
+    assert_eq!(stopped["outcome"], "at_once");
+    world.finish_ended(4).await;
+}
+
+#[tokio::test]
+async fn is_not_ready_before_it_stops_listening() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**")
+        .admin()
+        .setting("drain_delay: 3s")
+        .start()
+        .await;
+    assert_eq!(world.told("/readyz").await.status, 200);
+    let begun = Instant::now();
+    world.gate.signal("TERM");
+    patiently("the end of readiness", async {
+        while world.told("/readyz").await.status == 200 {}
+    })
+    .await;
+    let told = world.told("/readyz").await;
+    assert!(
+        told.body
+            .contains("failing  listening: yes, but about to end")
+    );
+    assert_eq!(world.told("/livez").await.status, 200);
+    // a call that somebody sends before the word has gone round
+    let agent = world.agent("agent");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "the delay was over"
+    );
+    world.no_longer_listens().await;
+    assert!(
+        begun.elapsed() >= Duration::from_secs(3),
+        "there was no delay"
+    );
+    world.finish_ended(0).await;
+}
+
+#[tokio::test]
+async fn answers_those_who_run_it_while_calls_finish() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**")
+        .admin()
+        .start()
+        .await;
+    let hold = Hold::new();
+    let slow = Answer::Held(hold.clone(), Box::new(Answer::Text("whole".into())));
+    let upstream = world.upstream("api.a.test");
+    upstream.answers("/v1/slow", slow);
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute("GET http://api.a.test/v1/slow", "", ""))
+        .await;
+    until("the head upstream", || {
+        (!upstream.heads().is_empty()).then_some(())
+    })
+    .await;
+    world.gate.signal("TERM");
+    world.no_longer_listens().await;
+    let told = world.told("/readyz").await;
+    assert_eq!(told.status, 503);
+    assert!(
+        told.body
+            .contains("failing  listening: no, open calls are ending")
+    );
+    assert_eq!(world.metric("calls_in_flight{role=\"agent\"}").await, 1.0);
+    assert_eq!(world.metric("ready").await, 0.0);
+    hold.release();
+    assert_eq!(wire.answer().await.status, 200);
+    world.finish_ended(0).await;
+}
+
+#[tokio::test]
+async fn ends_at_once_when_it_is_told_twice_within_the_delay() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**")
+        .admin()
+        .setting("drain_delay: 10m")
+        .start()
+        .await;
+    world.gate.signal("TERM");
+    patiently("the end of readiness", async {
+        while world.told("/readyz").await.status == 200 {}
+    })
+    .await;
+    world.gate.signal("INT");
+    world.finish_ended(4).await;
 }

@@ -12,6 +12,7 @@
 )]
 
 mod addresses;
+mod admin;
 mod answers;
 mod attack;
 mod clients;
@@ -27,6 +28,7 @@ mod leaf;
 mod limits;
 mod log;
 mod logs;
+mod metrics;
 mod opaque;
 mod openbao;
 mod path;

@@ -5,6 +5,7 @@
 //! name in a scripted DNS and a certificate of a test CA; `evil.test` and `denied.test` are always there and
 //! must never be reached. A test ends with [`World::finish`], which checks what must hold after all of them.
 
+pub(crate) mod admin;
 pub(crate) mod agent;
 pub(crate) mod blackhole;
 pub(crate) mod builder;

@@ -34,7 +34,7 @@ use crate::{
     config,
     identity::{SpiffeId, TrustDomain},
     server::Drained,
-    shutdown::{self, Announce, Ending},
+    shutdown::{self, Announce, Ending, Phase},
     target::Authority,
 };
 
@@ -110,7 +110,7 @@ impl Stage {
 
     /// Ends everything and removes the directory.
     pub(super) async fn clear(mut self) -> Result<(), Failure> {
-        self.announce.now();
+        self.announce.now(Phase::AtOnce);
         let served = self.gate.await;
         self.others.shutdown().await;
         let path = self.dir.path().to_owned();
@@ -186,10 +186,7 @@ async fn gate(
     let app = App::start(settings)
         .await
         .map_err(|error| Failure::Run(error.to_string()))?;
-    Ok((
-        app.address(),
-        tokio::spawn(app.serve(ending.clone(), ending)),
-    ))
+    Ok((app.address(), tokio::spawn(app.serve(ending))))
 }
 
 /// The agent's way to the gate, as `tollgate connect` opens it.

@@ -198,6 +198,49 @@ fn vault() {
 }
 
 #[test]
+fn admin_and_drain_delay() {
+    insta::assert_snapshot!(said_of(&[
+        ("admin: 127.0.0.1:9901", "admin: '[::1]:0'"),
+        ("admin: 127.0.0.1:9901", "admin: unix:/run/tollgate/admin.sock"),
+        ("admin: 127.0.0.1:9901", "admin: 0.0.0.0:9901"),
+        ("admin: 127.0.0.1:9901", "admin: '[::]:9901'"),
+        ("admin: 127.0.0.1:9901", "admin: 192.0.2.1:9901"),
+        ("admin: 127.0.0.1:9901", "admin: localhost:9901"),
+        ("admin: 127.0.0.1:9901", "admin: 'unix:'"),
+        ("drain_delay: 5s", "drain_delay: 0s"),
+        ("drain_delay: 5s", "drain_delay: 0"),
+    ]), @r#"
+    admin: '[::1]:0'
+      nothing
+    admin: unix:/run/tollgate/admin.sock
+      nothing
+    admin: 0.0.0.0:9901
+      tollgate.yaml:62:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+    admin: '[::]:9901'
+      tollgate.yaml:62:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+    admin: 192.0.2.1:9901
+      tollgate.yaml:62:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+    admin: localhost:9901
+      tollgate.yaml:62:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+    admin: 'unix:'
+      tollgate.yaml:62:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+    drain_delay: 0s
+      nothing
+    drain_delay: 0
+      tollgate.yaml:66:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+    "#);
+}
+
+#[test]
+fn the_delay_is_for_those_who_can_see_that_the_gate_is_not_ready() {
+    let without = |example: Example| example.with("tollgate.yaml", "drain_delay: 5s", "");
+    let gate = without(Example::new()).settings().gate;
+    assert_eq!(gate.drain_delay.as_secs(), 5);
+    let unseen = Example::new().with("tollgate.yaml", "admin: 127.0.0.1:9901", "");
+    assert_eq!(without(unseen).settings().gate.drain_delay.as_secs(), 0);
+}
+
+#[test]
 fn events_and_bounds() {
     insta::assert_snapshot!(said_of(&[
         ("{stdout: true, file: null, intent: writes}", "{stdout: false}"),

@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use super::super::file::FileError;
-use crate::secret::Unfit;
+use crate::{metrics::VaultTrouble, secret::Unfit};
 
 /// Why Vault gave no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,34 @@ impl VaultError {
             | VaultError::NoField
             | VaultError::Unfit(_)
             | VaultError::Rejected(_) => false,
+        }
+    }
+
+    /// What went wrong, as far as an alert needs to know.
+    pub(crate) fn trouble(&self) -> VaultTrouble {
+        match self {
+            VaultError::Unreachable => VaultTrouble::Unreachable,
+            VaultError::Untrusted(_) => VaultTrouble::Untrusted,
+            VaultError::TimedOut => VaultTrouble::TimedOut,
+            VaultError::Sealed
+            | VaultError::Standby
+            | VaultError::Uninitialised
+            | VaultError::ServerFault(_) => VaultTrouble::Unavailable,
+            VaultError::RateLimited { .. } => VaultTrouble::RateLimited,
+            VaultError::BadLogin | VaultError::TokenUnfit(_) | VaultError::TokenRefused => {
+                VaultTrouble::Login
+            }
+            VaultError::Denied => VaultTrouble::Denied,
+            VaultError::NoEngine
+            | VaultError::NotFound
+            | VaultError::Deleted
+            | VaultError::NoField => VaultTrouble::Missing,
+            VaultError::Rejected(_) | VaultError::Malformed(_) => VaultTrouble::Malformed,
+            VaultError::Settings(_)
+            | VaultError::PathUnsafe
+            | VaultError::LoginFile(_)
+            | VaultError::Closed
+            | VaultError::Unfit(_) => VaultTrouble::Settings,
         }
     }
 

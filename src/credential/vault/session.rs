@@ -35,6 +35,7 @@ use super::{
     token::Token,
     wire::Wire,
 };
+use crate::metrics::VaultErrors;
 
 /// The longest wait between two logins that fail for a reason that somebody must remove.
 const BAD_LOGIN_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -57,6 +58,7 @@ struct Shared {
     login: Flight<Login>,
     rest: Mutex<Rest>,
     closed: AtomicBool,
+    errors: Arc<VaultErrors>,
 }
 
 /// The wait after logins that failed, and what the last one said.
@@ -68,7 +70,7 @@ struct Rest {
 
 impl Session {
     /// A session that has not begun.
-    pub(super) fn new(wire: Arc<Wire>, approle: AppRole) -> Session {
+    pub(super) fn new(wire: Arc<Wire>, approle: AppRole, errors: Arc<VaultErrors>) -> Session {
         Session(Arc::new(Shared {
             wire,
             approle,
@@ -76,6 +78,7 @@ impl Session {
             login: Flight::new(),
             rest: Mutex::default(),
             closed: AtomicBool::new(false),
+            errors,
         }))
     }
 
@@ -232,6 +235,7 @@ impl Shared {
     }
 
     fn fail(&self, error: &VaultError) {
+        self.errors.login.count(error.trouble());
         let now = Instant::now();
         let longest = match error.retryable() || matches!(error, VaultError::LoginFile(_)) {
             true => AWAY_WAIT_MAX,

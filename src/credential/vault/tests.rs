@@ -38,5 +38,5 @@ fn client(address: &str, ca: Vec<CertificateDer<'static>>) -> (Vault, TempDir) {
         namespace: Some("team-a".into()),
         approle: approle(dir.path(), "role-1\n", "secret-id-1\n"),
     };
-    (Vault::new(settings).unwrap(), dir)
+    (Vault::new(settings, Arc::default()).unwrap(), dir)
 }

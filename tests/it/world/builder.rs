@@ -72,6 +72,12 @@ impl Builder {
         self
     }
 
+    /// Those who run the gate can ask it, and it ends without a delay.
+    pub(crate) fn admin(self) -> Builder {
+        self.setting("admin: 127.0.0.1:0")
+            .setting("drain_delay: 0s")
+    }
+
     /// Credentials come from Vault.
     pub(crate) fn vault(mut self) -> Builder {
         self.plan.from_vault = true;

@@ -54,6 +54,9 @@ impl Shared {
 
     async fn renewed(&self, token: &Token, upkeep: &mut Upkeep) -> Step {
         let outcome = self.renew(token).await;
+        if let Err(error) = &outcome {
+            self.errors.renew.count(error.trouble());
+        }
         let remaining = token.remaining(Instant::now());
         match outcome {
             Ok(()) => {

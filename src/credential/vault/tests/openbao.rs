@@ -39,7 +39,7 @@ impl World {
         };
         World {
             server,
-            vault: Arc::new(Vault::new(settings).unwrap()),
+            vault: Arc::new(Vault::new(settings, Arc::default()).unwrap()),
             dir,
         }
     }
@@ -142,7 +142,7 @@ async fn a_server_with_another_certificate_is_untrusted() {
         namespace: None,
         approle: approle(world.dir.path(), "role", "secret"),
     };
-    let vault = Vault::new(settings).unwrap();
+    let vault = Vault::new(settings, Arc::default()).unwrap();
     let refused = vault.read_kv2("secret", "team/github", "token").await;
     assert!(
         matches!(refused, Err(VaultError::Untrusted(_))),
