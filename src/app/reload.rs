@@ -29,7 +29,8 @@ use crate::{
 };
 
 /// How often the files are looked at; what changed must look the same twice, so that nothing half written is read.
-const LOOK_TIME: Duration = Duration::from_secs(1);
+/// Not more often, because there may be ten thousand manifests to look at.
+const LOOK_TIME: Duration = Duration::from_secs(2);
 /// How often the files are read before one that is named by another is waited for no longer.
 const READINGS_MAX: usize = 3;
 /// The most mistakes that are told one by one.
