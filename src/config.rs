@@ -35,7 +35,7 @@ use time::Date;
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
     catalogue::{Credential, Source},
-    exception::{Danger, Exception},
+    exception::Exceptions,
     gate::{Admin, Dns, Gate, Root, Vault},
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
@@ -67,6 +67,13 @@ pub(crate) struct Settings {
     pub(crate) warnings: Vec<Mistake>,
     /// Every file that the settings name and that was not opened.
     pub(crate) files: Vec<NamedFile>,
+}
+
+impl Settings {
+    /// The dangers that are allowed to `role`.
+    pub(crate) fn exceptions_of(&self, role: &Role) -> Exceptions {
+        Exceptions::of(&self.gate.exceptions, &role.name)
+    }
 }
 
 /// Reads the settings whose `tollgate.yaml` is at `path`; `today` decides only about warnings.

@@ -47,6 +47,16 @@ pub(crate) enum Intent {
     All,
 }
 
+impl Intent {
+    /// Whether a call that a rule of this verb allows is on record before it leaves.
+    pub(crate) fn covers(self, verb: Option<Verb>) -> bool {
+        match self {
+            Intent::All => true,
+            Intent::Writes => verb != Some(Verb::Read),
+        }
+    }
+}
+
 /// A call's open record; see the module.
 #[derive(Debug)]
 pub(crate) struct Record(Box<Open>);
@@ -287,12 +297,8 @@ impl Record {
 
     /// Puts the call on record as `allowed` before it leaves, if `intent` asks for it.
     pub(crate) async fn allowed(&mut self, intent: Intent) -> Result<(), Unavailable> {
-        let reads = self
-            .0
-            .rule
-            .as_ref()
-            .is_some_and(|rule| rule.verb == Some(Verb::Read));
-        if intent == Intent::Writes && reads {
+        let verb = self.0.rule.as_ref().and_then(|rule| rule.verb);
+        if !intent.covers(verb) {
             return Ok(());
         }
         let line = line(&self.0.shape(Kind::Allowed, None, None));

@@ -5,6 +5,7 @@
 //! only after role and host were held against the catalogue once more.
 
 pub(crate) mod basic;
+pub(crate) mod binding;
 pub(crate) mod header;
 pub(crate) mod placement;
 pub(crate) mod query;
@@ -103,24 +104,8 @@ fn check(permit: &Permit, loan: Option<&Loan>) -> Result<(), Refusal> {
         ));
     }
     let Some(loan) = loan else { return Ok(()) };
-    let target = permit.target();
-    if target.scheme() != Scheme::Https {
-        return Err(Refusal::because(
-            Reason::CredentialForbidden,
-            "a credential never travels in clear",
-        ));
-    }
-    if loan
-        .credential
-        .is_for(&permit.role().name, target.host(), target.port())
-    {
-        Ok(())
-    } else {
-        Err(Refusal::because(
-            Reason::CredentialForbidden,
-            "the catalogue does not bind it to this role and host",
-        ))
-    }
+    let binding = &loan.credential.binding;
+    binding.check(&permit.role().name, permit.target())
 }
 
 fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {

@@ -124,7 +124,7 @@ async fn pass(
     record.role(&standing.role, &standing.counts);
 
     // where
-    let cleartext = |host: &Host, port| standing.is_cleartext(host, port, today);
+    let cleartext = |host: &Host, port| standing.exceptions.make_cleartext(host, port, today);
     let asked = Asked::read(request, ingress, cleartext).map_err(|misread| {
         record.seen(misread.seen);
         misread.refusal
@@ -150,7 +150,7 @@ async fn pass(
         admission.permit().target().host(),
         admission.permit().target().port(),
     );
-    let excepted = |ip| standing.may_have(host, port, ip, today);
+    let excepted = |ip| standing.exceptions.open(host, port, ip, today);
     let route = snapshot
         .upstream
         .resolver

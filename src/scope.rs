@@ -199,8 +199,12 @@ impl Role {
         &self.rules
     }
 
-    /// Whether any rule names this port: what a tunnel may be asked for.
-    pub fn names_port(&self, port: u16) -> bool {
+    /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.
+    pub fn may_tunnel(&self, port: u16) -> bool {
+        self.names_port(port) || (port == 80 && self.names_port(443))
+    }
+
+    fn names_port(&self, port: u16) -> bool {
         self.rules
             .iter()
             .flat_map(|rule| &rule.hosts)

@@ -7,7 +7,6 @@ mod passage;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    net::IpAddr,
     sync::Arc,
 };
 
@@ -15,7 +14,7 @@ use time::{Date, OffsetDateTime};
 
 pub(crate) use self::passage::Passage;
 use crate::{
-    config::{Danger, Exception},
+    config::Exceptions,
     credential::{Condition, Credential},
     event::Intent,
     identity::{SpiffeId, certificate::Caller},
@@ -64,7 +63,7 @@ pub(crate) struct Standing {
     /// What each rule refers to, in the order of the role's rules.
     pub(crate) rules: Vec<RuleStanding>,
     /// The dangers that are allowed to the role.
-    pub(crate) exceptions: Vec<Exception>,
+    pub(crate) exceptions: Exceptions,
 }
 
 /// What a rule refers to.
@@ -142,31 +141,9 @@ impl Standing {
         }
     }
 
-    /// Whether `host` may be spoken to without TLS on `port`.
-    pub(crate) fn is_cleartext(&self, host: &Host, port: u16, today: Date) -> bool {
-        self.in_force(host, port, today)
-            .any(|exception| matches!(exception.danger, Danger::Cleartext))
-    }
-
-    /// Whether `host` on `port` may have the internal address `ip`.
-    pub(crate) fn may_have(&self, host: &Host, port: u16, ip: IpAddr, today: Date) -> bool {
-        self.in_force(host, port, today)
-            .any(|exception| match &exception.danger {
-                Danger::Cleartext | Danger::Tunnel => false,
-                Danger::Addresses(networks) => networks.iter().any(|network| network.contains(ip)),
-            })
-    }
-
-    fn in_force(&self, host: &Host, port: u16, today: Date) -> impl Iterator<Item = &Exception> {
-        let named = move |exception: &&Exception| exception.host == *host && exception.port == port;
-        let holds = move |exception: &&Exception| exception.in_force(today);
-        self.exceptions.iter().filter(named).filter(holds)
-    }
-
     /// The passage of a tunnel to `host` that nobody looks into, if an exception allows one.
     pub(crate) fn passage(&self, host: &Host, port: u16, today: Date) -> Option<Passage> {
-        let opens = |one: &&Exception| matches!(one.danger, Danger::Tunnel);
-        let exception = self.in_force(host, port, today).find(opens)?;
+        let exception = self.exceptions.tunnel(host, port, today)?;
         Some(Passage::by(exception))
     }
 
@@ -193,7 +170,7 @@ impl Standing {
             }
         };
         let forbidden =
-            |ip| address::forbidden(ip).is_some() && !self.may_have(host, port, ip, today);
+            |ip| address::forbidden(ip).is_some() && !self.exceptions.open(host, port, ip, today);
         if call
             .route
             .addresses()
@@ -213,7 +190,11 @@ impl Standing {
             .map(|_allowed| ())
             .map_err(|denial| NotPermitted::from(denial).refusal)?;
         let clear = target.scheme() == Scheme::Http;
-        if clear && !self.is_cleartext(target.host(), target.port(), today) {
+        if clear
+            && !self
+                .exceptions
+                .make_cleartext(target.host(), target.port(), today)
+        {
             return Err(Refusal::because(
                 Reason::NoRule,
                 "the host may not be spoken to in clear any more",
@@ -225,10 +206,5 @@ impl Standing {
     /// Whether some rule names the host of a tunnel. In clear, 80 stands for 443.
     pub(crate) fn names_tunnel(&self, host: &Host, port: u16) -> bool {
         self.role.names_host(host, port) || (port == 80 && self.role.names_host(host, 443))
-    }
-
-    /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.
-    pub(crate) fn may_tunnel(&self, port: u16) -> bool {
-        self.role.names_port(port) || (port == 80 && self.role.names_port(443))
     }
 }

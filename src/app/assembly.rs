@@ -110,12 +110,6 @@ fn standing(
         counts: metrics.role(&role.name),
         limit: limits.bucket(format!("role {}", role.name), limit),
         rules: role.rules().iter().map(refers_to).collect(),
-        exceptions: settings
-            .gate
-            .exceptions
-            .iter()
-            .filter(|one| one.role == role.name)
-            .cloned()
-            .collect(),
+        exceptions: settings.exceptions_of(role),
     }
 }

@@ -256,8 +256,7 @@ impl Making<'_> {
         };
         Ok(Credential {
             name: configured.name.clone(),
-            roles: configured.roles.clone(),
-            hosts: configured.hosts.clone(),
+            binding: configured.binding.clone(),
             source: match configured.source {
                 ConfiguredSource::File(_) => "file",
                 ConfiguredSource::Kv2 { .. } => "vault",

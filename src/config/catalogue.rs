@@ -16,17 +16,18 @@ use super::{
     placement, scalar,
     value::Value,
 };
-use crate::{inject::placement::Placement, scope::HostPattern};
+use crate::{
+    inject::{binding::Binding, placement::Placement},
+    scope::HostPattern,
+};
 
 /// An entry of the catalogue.
 #[derive(Debug)]
 pub(crate) struct Credential {
     /// The name that rules use.
     pub(crate) name: Arc<str>,
-    /// The roles whose rules may name it; none if empty.
-    pub(crate) roles: Vec<Arc<str>>,
-    /// Where it may go; nowhere if empty.
-    pub(crate) hosts: Vec<HostPattern>,
+    /// Whose rules may name it, and where it may go.
+    pub(crate) binding: Binding,
     /// Where its value comes from.
     pub(crate) source: Source,
     /// Where in a request it goes.
@@ -119,15 +120,13 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
     let answered_for = allow_static(fields, written);
     answered_for?;
+    let roles = written.roles.iter().flatten();
     Some(Credential {
         name: Arc::clone(&written.name),
-        roles: written
-            .roles
-            .iter()
-            .flatten()
-            .map(|(role, _)| Arc::clone(role))
-            .collect(),
-        hosts: written.hosts.clone()?,
+        binding: Binding {
+            roles: roles.map(|(role, _)| Arc::clone(role)).collect(),
+            hosts: written.hosts.clone()?,
+        },
         source: source?,
         placement: placement?,
         max_ttl: max_ttl?,

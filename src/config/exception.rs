@@ -3,7 +3,7 @@
 //! Provides [`Exception`] and its lowering. It deliberately knows no switch that turns a check off for all: an
 //! exception names what it opens, and on the day after `until` it is closed again without a reload.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use time::Date;
 
@@ -47,6 +47,51 @@ pub(crate) enum Danger {
     Addresses(Vec<Network>),
     /// What a tunnel to the host carries is not looked into: no rule and no credential, only bytes.
     Tunnel,
+}
+
+/// The dangers that are allowed to one role.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exceptions(Vec<Exception>);
+
+impl Exceptions {
+    /// What of `all` is for `role`.
+    pub(super) fn of(all: &[Exception], role: &str) -> Exceptions {
+        let own = all.iter().filter(|exception| *exception.role == *role);
+        Exceptions(own.cloned().collect())
+    }
+
+    /// Whether `host` is spoken to without TLS on `port`.
+    pub(crate) fn make_cleartext(&self, host: &Host, port: u16, today: Date) -> bool {
+        self.in_force(host, port, today)
+            .any(|exception| matches!(exception.danger, Danger::Cleartext))
+    }
+
+    /// Whether `host` on `port` may have the internal address `ip`.
+    pub(crate) fn open(&self, host: &Host, port: u16, ip: IpAddr, today: Date) -> bool {
+        self.in_force(host, port, today)
+            .any(|exception| match &exception.danger {
+                Danger::Cleartext | Danger::Tunnel => false,
+                Danger::Addresses(networks) => networks.iter().any(|network| network.contains(ip)),
+            })
+    }
+
+    /// What opens a tunnel to `host` on `port` that nobody looks into, if anything does.
+    pub(crate) fn tunnel(&self, host: &Host, port: u16, today: Date) -> Option<&Exception> {
+        self.in_force(host, port, today)
+            .find(|exception| matches!(exception.danger, Danger::Tunnel))
+    }
+
+    /// What concerns `host` on `port` and holds on the day `today`.
+    pub(crate) fn in_force(
+        &self,
+        host: &Host,
+        port: u16,
+        today: Date,
+    ) -> impl Iterator<Item = &Exception> {
+        let named = move |one: &&Exception| one.host == *host && one.port == port;
+        let holds = move |one: &&Exception| one.in_force(today);
+        self.0.iter().filter(named).filter(holds)
+    }
 }
 
 impl Exception {

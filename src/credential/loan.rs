@@ -7,11 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::Entry;
 use crate::{
+    inject::binding::Binding,
     limit::Admission,
     refusal::{Reason, Refusal},
-    scope::HostPattern,
     secret::Lease,
-    target::Host,
 };
 
 /// How long a call waits for a lease that is not there yet.
@@ -22,10 +21,8 @@ const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Credential {
     /// The name that rules use.
     pub(crate) name: Arc<str>,
-    /// The roles whose rules may name it.
-    pub(crate) roles: Vec<Arc<str>>,
-    /// Where it may go.
-    pub(crate) hosts: Vec<HostPattern>,
+    /// Whose rules may name it, and where it may go.
+    pub(crate) binding: Binding,
     /// The kind of its source: `vault` or `file`.
     pub(crate) source: &'static str,
     /// Its source, where it goes in a request, and the lease at hand.
@@ -42,12 +39,6 @@ pub(crate) struct Loan {
 }
 
 impl Credential {
-    /// Whether the catalogue binds it to `role` and to `host` on `port`.
-    pub(crate) fn is_for(&self, role: &str, host: &Host, port: u16) -> bool {
-        self.roles.iter().any(|bound| **bound == *role)
-            && self.hosts.iter().any(|pattern| pattern.matches(host, port))
-    }
-
     /// Lends it to an admitted call.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub(crate) async fn open(
     // which address
     let today = OffsetDateTime::now_utc().date();
     let (host, port) = (admission.permit().host().clone(), admission.permit().port());
-    let excepted = |ip| standing.may_have(&host, port, ip, today);
+    let excepted = |ip| standing.exceptions.open(&host, port, ip, today);
     let resolver = &snapshot.upstream.resolver;
     let route = resolver
         .resolve(&admission, &snapshot.pins, excepted)

@@ -119,7 +119,7 @@ fn grant(snapshot: &Snapshot, agent: &Agent, parts: &Parts) -> Result<Granted, R
     let (host, port) = authority(parts)?;
     if let Some(passage) = standing.passage(&host, port, now.date()) {
         Ok(Granted::Opaque(passage))
-    } else if standing.may_tunnel(port) {
+    } else if standing.role.may_tunnel(port) {
         Ok(Granted::Read(host, port))
     } else {
         Err(Reason::PortForbidden.into())

@@ -100,7 +100,8 @@ struct Place {
     clear: bool,
 }
 
-fn target(
+/// Where the call with these `parts` goes: the only way to read one, whoever asks.
+pub(crate) fn target(
     parts: &Parts,
     ingress: &Ingress,
     cleartext: impl Fn(&Host, u16) -> bool,

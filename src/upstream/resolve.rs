@@ -116,35 +116,10 @@ impl Resolver {
             (None, None) => self.look_up(host).await?,
         };
         for ip in addresses.iter() {
-            self.check(SocketAddr::new(*ip, port), &excepted)?;
+            let own = Own(&self.own, &is_interface);
+            check(SocketAddr::new(*ip, port), own, &excepted)?;
         }
         Ok(Route { addresses, port })
-    }
-
-    /// Refuses an address that no agent may reach, and the gate itself whatever the settings say.
-    fn check(&self, address: SocketAddr, excepted: impl Fn(IpAddr) -> bool) -> Result<(), Refusal> {
-        if self.is_own(address) {
-            return Err(Refusal::because(
-                Reason::AddressForbidden,
-                "the gate itself",
-            ));
-        }
-        match address::forbidden(address.ip()) {
-            Some(class) if !excepted(address.ip()) => {
-                Err(Refusal::because(Reason::AddressForbidden, class.as_str()))
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn is_own(&self, address: SocketAddr) -> bool {
-        let ip = address.ip().to_canonical();
-        let listens_here = |own: IpAddr| match own {
-            own if own.is_unspecified() => ip.is_loopback() || is_interface(ip),
-            own => own.to_canonical() == ip,
-        };
-        let mut own = self.own.iter();
-        own.any(|own| own.port() == address.port() && listens_here(own.ip()))
     }
 
     async fn look_up(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
@@ -225,6 +200,46 @@ fn in_turns(addresses: &[IpAddr]) -> Vec<IpAddr> {
                 turns.push(*ip);
             }
         }
+    }
+}
+
+/// The gate's own listeners, and what tells whether an address is one of this machine's.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'o>(
+    pub(crate) &'o [SocketAddr],
+    pub(crate) &'o dyn Fn(IpAddr) -> bool,
+);
+
+/// Refuses an address that no agent may reach, and the gate itself whatever the settings say.
+pub(crate) fn check(
+    address: SocketAddr,
+    own: Own<'_>,
+    excepted: impl Fn(IpAddr) -> bool,
+) -> Result<(), Refusal> {
+    if own.is(address) {
+        return Err(Refusal::because(
+            Reason::AddressForbidden,
+            "the gate itself",
+        ));
+    }
+    match address::forbidden(address.ip()) {
+        Some(class) if !excepted(address.ip()) => {
+            Err(Refusal::because(Reason::AddressForbidden, class.as_str()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+impl Own<'_> {
+    fn is(self, address: SocketAddr) -> bool {
+        let Own(listeners, is_interface) = self;
+        let ip = address.ip().to_canonical();
+        let listens_here = |own: IpAddr| match own {
+            own if own.is_unspecified() => ip.is_loopback() || is_interface(ip),
+            own => own.to_canonical() == ip,
+        };
+        let mut own = listeners.iter();
+        own.any(|own| own.port() == address.port() && listens_here(own.ip()))
     }
 }
 
