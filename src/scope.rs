@@ -4,10 +4,11 @@
 //! counted here. Reading manifests is `config`'s.
 
 pub mod host;
+pub mod nearest;
 pub mod path;
 mod permit;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use time::Date;
 
@@ -110,6 +111,18 @@ pub struct Rate {
     pub calls: u32,
     /// In this time.
     pub per: std::time::Duration,
+}
+
+impl fmt::Display for Rate {
+    /// As a manifest writes it: `600/min`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.per.as_secs() {
+            1 => write!(f, "{}/s", self.calls),
+            60 => write!(f, "{}/min", self.calls),
+            3600 => write!(f, "{}/h", self.calls),
+            _ => write!(f, "{} in {:?}", self.calls, self.per),
+        }
+    }
 }
 
 /// The limit of a rule, for each identity.

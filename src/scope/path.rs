@@ -1,6 +1,10 @@
 //! Which paths a rule names.
 
+mod difference;
+
 use std::fmt;
+
+pub use self::difference::Difference;
 
 use crate::target::Path;
 
@@ -69,17 +73,7 @@ impl PathPattern {
 
     /// Whether an allow rule with this pattern names `path`: case and trailing slash count.
     pub fn allows(&self, path: &Path) -> bool {
-        let mut rest = path.segments();
-        let fixed = self
-            .segments
-            .iter()
-            .all(|segment| rest.next().is_some_and(|found| segment.allows(found)));
-        fixed
-            && if self.open {
-                rest.next().is_some_and(|first| !first.is_empty())
-            } else {
-                rest.next().is_none()
-            }
+        self.difference(path).is_none()
     }
 
     /// Whether a deny rule with this pattern names `path`: case does not count, neither does a trailing slash,
