@@ -6,6 +6,7 @@
 
 pub(crate) mod check;
 pub(crate) mod connect;
+pub(crate) mod explain;
 pub(crate) mod ink;
 pub(crate) mod logs;
 pub(crate) mod pki;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Check),
     /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
     Connect(connect::Connect),
+    /// Say what the gate would answer to a call, and why; nothing is called.
+    Explain(explain::Explain),
     /// Show what happened: the events, as rows on a terminal and as JSON anywhere else.
     Logs(logs::Logs),
     /// Make certificates for development.
@@ -62,6 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match line.command {
         Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
+        Command::Explain(call) => explain::run(&call),
         Command::Logs(settings) => logs::run(&settings),
         Command::Pki(command) => pki::run(&command),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart),

@@ -35,7 +35,8 @@ use time::Date;
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
     catalogue::{Credential, Source},
-    exception::Exceptions,
+    exception::{Danger, Exception, Exceptions},
+    fields::distance,
     gate::{Admin, Dns, Gate, Root, Vault},
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
@@ -104,6 +105,11 @@ pub(crate) fn read(path: &Path, today: Date) -> (Result<Settings, Mistakes>, Inp
             ..settings
         });
     (loaded, inputs)
+}
+
+/// A day as settings write it, with what is wrong with it in one sentence.
+pub(crate) fn date(text: &str) -> Result<Date, String> {
+    scalar::date(text).map_err(|wrong| wrong.to_string())
 }
 
 /// The event file that the `tollgate.yaml` at `path` names, if it names one; mistakes elsewhere in the settings do not

@@ -29,7 +29,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | frame: builds and runs the rest | [`cli`], `app`, `admin`, `config`, `snapshot`, `shutdown` |
+//! | frame: builds and runs the rest | [`cli`], `app`, `admin`, `config`, `snapshot`, `shutdown`, `explain` |
 //! | story: what happens to a request, in order | `server`, `session`, `live`, `proxy` (read it first), `relay`, `refuse` |
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
@@ -59,6 +59,7 @@ pub mod cli;
 mod config;
 mod credential;
 mod event;
+mod explain;
 mod headers;
 pub mod identity;
 mod inject;

@@ -12,6 +12,7 @@ mod host;
 mod method;
 mod path;
 mod query;
+pub(crate) mod spelled;
 
 use std::fmt;
 

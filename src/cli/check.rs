@@ -39,6 +39,15 @@ pub(crate) fn run(check: &Check) -> Result<(), Failure> {
     Err(Failure::Usage(found.counts()))
 }
 
+/// Says settings that do not load as `check` says them.
+pub(super) fn report(Mistakes { mistakes, warnings }: Mistakes) -> Failure {
+    let found = Found { mistakes, warnings };
+    match found.print(&mut io::stdout().lock()) {
+        Ok(()) => Failure::Usage(found.counts()),
+        Err(error) => Failure::Run(format!("cannot write to stdout: {error}")),
+    }
+}
+
 /// What was found in the settings.
 struct Found {
     mistakes: Vec<Mistake>,

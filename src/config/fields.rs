@@ -121,7 +121,7 @@ impl<'t> Fields<'t> {
 }
 
 /// How many characters to add, drop or change to get from `from` to `to` (Levenshtein).
-pub(super) fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (line, old) in from.chars().enumerate() {

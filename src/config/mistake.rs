@@ -173,6 +173,12 @@ impl Wrong {
     }
 }
 
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.instead)
+    }
+}
+
 /// How many characters of a value a mistake repeats.
 const QUOTED_CHARS_MAX: usize = 80;
 

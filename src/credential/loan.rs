@@ -6,12 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::Entry;
-use crate::{
-    inject::binding::Binding,
-    limit::Admission,
-    refusal::{Reason, Refusal},
-    secret::Lease,
-};
+use crate::{inject::binding::Binding, limit::Admission, refusal::Refusal, secret::Lease};
 
 /// How long a call waits for a lease that is not there yet.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,12 +43,8 @@ impl Credential {
         self: &Arc<Credential>,
         admission: &Admission,
     ) -> Result<Loan, Refusal> {
-        if self.entry.placement().is_taken(admission.permit().target()) {
-            return Err(Refusal::because(
-                Reason::QueryCredential,
-                "the query has the parameter in which the credential goes",
-            ));
-        }
+        let target = admission.permit().target();
+        self.entry.placement().check_free(target)?;
         let lease = self.entry.lease(LEASE_TIMEOUT).await?;
         Ok(Loan {
             credential: self.clone(),

@@ -6,6 +6,7 @@ use http::{HeaderName, header};
 
 use super::{basic::Basic, header::HeaderTemplate, query::Parameter};
 use crate::{
+    refusal::{Reason, Refusal},
     secret::{Ready, Secret},
     target::Target,
 };
@@ -43,12 +44,29 @@ impl Placement {
         }
     }
 
-    /// Whether the agent's own request already has something there that would be sent beside the credential. A
-    /// header of the agent's makes way; a parameter does not, since the query is sent as it was judged.
-    pub(crate) fn is_taken(&self, target: &Target) -> bool {
+    /// Checks that the agent's own request has nothing there that would be sent beside the credential. A header of
+    /// the agent's makes way; a parameter does not, since the query is sent as it was judged.
+    ///
+    /// # Errors
+    /// The query has the parameter.
+    pub(crate) fn check_free(&self, target: &Target) -> Result<(), Refusal> {
         match self {
-            Placement::Header { .. } | Placement::Basic(_) => false,
-            Placement::Query(parameter) => parameter.is_in(target),
+            Placement::Query(parameter) if parameter.is_in(target) => Err(Refusal::because(
+                Reason::QueryCredential,
+                "the query has the parameter in which the credential goes",
+            )),
+            Placement::Header { .. } | Placement::Basic(_) | Placement::Query(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Placement {
+    /// `header authorization`, `basic credentials` or `query parameter api_key`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Placement::Header { name, .. } => write!(f, "header {name}"),
+            Placement::Basic(_) => f.write_str("basic credentials"),
+            Placement::Query(parameter) => write!(f, "query parameter {}", parameter.name()),
         }
     }
 }

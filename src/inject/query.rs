@@ -62,6 +62,11 @@ impl Parameter {
         Ok(Secret::from(text))
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether the agent's query has a parameter that some reader takes for this one.
     pub(crate) fn is_in(&self, target: &Target) -> bool {
         target

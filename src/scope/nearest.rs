@@ -16,6 +16,7 @@ pub struct Nearest<'a> {
     pub rule: &'a Rule,
     /// What of the call it does not name, in the order of [`Part`]; nothing if it names the call.
     pub unmatched: Vec<Unmatched<'a>>,
+    encoded_slash: bool,
     nearness: Nearness,
 }
 
@@ -140,18 +141,18 @@ impl<'a> Nearest<'a> {
                 .filter(|part| !agrees(part))
                 .map(unmatched)
                 .collect(),
+            encoded_slash: target.path().has_encoded_slash(),
             nearness,
         }
     }
 
-    /// The parts in which the rule agrees with the call.
+    /// The parts in which the rule agrees with the call; nothing is said of an encoded slash that is not asked.
     pub fn matched(&self) -> impl Iterator<Item = Part> {
-        let differs = |part| {
-            self.unmatched
-                .iter()
-                .any(|unmatched| unmatched.part == part)
-        };
-        Part::ALL.into_iter().filter(move |part| !differs(*part))
+        let told = |part: &Part| self.encoded_slash || *part != Part::EncodedSlash;
+        let differs = |part: &Part| self.unmatched.iter().any(|one| one.part == *part);
+        Part::ALL
+            .into_iter()
+            .filter(move |part| told(part) && !differs(part))
     }
 }
 

@@ -160,7 +160,7 @@ fn refuse_connect(gate: &Gate, agent: &Agent, refusal: &Refusal, parts: &Parts) 
 }
 
 /// The authority of a `CONNECT` (RFC 9110 section 9.3.6): with a port, without a body, and no other in `Host`.
-fn authority(parts: &Parts) -> Result<(Host, u16), Refusal> {
+pub(crate) fn authority(parts: &Parts) -> Result<(Host, u16), Refusal> {
     let malformed = |cause: &'static str| Refusal::because(Reason::RequestMalformed, cause);
     headers::check_framing(&parts.headers)?;
     if has_body(&parts.headers) {

@@ -21,6 +21,7 @@ mod crossing;
 mod deploy;
 mod drain;
 mod egress;
+mod explain;
 mod framing;
 mod identity;
 mod isolation;
