@@ -131,6 +131,18 @@ fn every_file_that_it_mounts_is_there_or_made_by_the_commands_in_its_head() {
 }
 
 #[test]
+fn the_health_check_asks_where_the_settings_have_the_gate_answer() {
+    let compose = compose();
+    let services = &compose["services"];
+    let check = &services["gate"]["healthcheck"]["test"];
+    assert_eq!(*check, json!(["CMD", "/tollgate", "ready"]));
+    let waits = &services["connector"]["depends_on"]["gate"]["condition"];
+    assert_eq!(waits, "service_healthy");
+    // where `ready` asks if nothing is said
+    assert!(text("tollgate.compose.yaml").contains("\nadmin: 127.0.0.1:9901\n"));
+}
+
+#[test]
 fn the_gate_may_drain_before_it_is_killed() {
     let gate = &compose()["services"]["gate"];
     assert_eq!(gate["stop_grace_period"], "11m");
