@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{proxy::Gate, shutdown::Phase};
 
@@ -69,6 +69,7 @@ fn listening(phase: Phase) -> (State, String) {
 }
 
 fn certificate(valid: bool, until: OffsetDateTime) -> (State, String) {
+    let until = until.format(&Rfc3339).unwrap_or_default();
     let what = match valid {
         true => format!("certificate: valid until {until}"),
         false => format!("certificate: not valid now, its end is {until}"),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::world::{
     World,
     patience::{patiently, until},
+    pki,
     script::{Answer, Hold},
 };
 
@@ -118,6 +119,41 @@ async fn closes_what_is_not_done_at_the_deadline() {
     assert_eq!(stopped["outcome"], "deadline");
     let ended = world.events.of_kind("ended").pop().unwrap();
     assert_eq!(ended["outcome"], "drain_deadline");
+    world.finish_ended(3).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_not_looked_into_may_finish_until_the_deadline() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**")
+        .opaque("agent", "pinned.test")
+        .setting("drain: 2s")
+        .start()
+        .await;
+    let agent = world.agent("agent");
+    let through = async || {
+        let config = pki::client_config(world.pki.upstreams.roots(), None);
+        let tunnel = agent.connect("pinned.test").await;
+        tunnel.tls_by("pinned.test", config).await.unwrap()
+    };
+    let (mut finishes, mut stays) = (through().await, through().await);
+    world.gate.signal("TERM");
+    world.no_longer_listens().await;
+    let answer = finishes.call("GET /x", "pinned.test").await;
+    assert_eq!(answer.status, 200);
+    drop(finishes);
+    stays.rest().await;
+    world.gate.ended().await;
+    let mut outcomes: Vec<_> = world
+        .events
+        .of_kind("ended")
+        .iter()
+        .map(|event| event["outcome"].as_str().unwrap().to_owned())
+        .collect();
+    outcomes.sort();
+    assert_eq!(outcomes.last().unwrap(), "drain_deadline");
+    assert_eq!(outcomes.len(), 2);
+    assert!(outcomes[0] != "drain_deadline", "{outcomes:?}");
     world.finish_ended(3).await;
 }
 
