@@ -6,6 +6,7 @@
 //! What the gate says of itself goes through `tracing` and shares nothing with this.
 
 mod counted;
+mod line;
 mod log;
 mod shape;
 mod sink;
@@ -18,7 +19,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-use self::{counted::Window, shape::line};
+use self::counted::Window;
 pub(crate) use self::{
     log::{Log, Room, Unavailable, Writer},
     shape::{Kind, printable},
@@ -301,7 +302,7 @@ impl Record {
         if !intent.covers(verb) {
             return Ok(());
         }
-        let line = line(&self.0.shape(Kind::Allowed, None, None));
+        let line = self.0.line(Kind::Allowed, None, None);
         self.0.announced = true;
         self.0.room.hand_over(&line).await
     }
@@ -312,7 +313,7 @@ impl Record {
         self.0.closed = true;
         self.0.counts().refusals.count(refusal.reason);
         if self.0.announced || self.0.window.admits() {
-            let line = line(&self.0.shape(Kind::Refused, Some(refusal), None));
+            let line = self.0.line(Kind::Refused, Some(refusal), None);
             self.0.room.append(&line);
         } else {
             self.0.metrics().refusals_counted.count();
@@ -347,7 +348,7 @@ impl Open {
     fn end(&mut self, outcome: Outcome) {
         self.closed = true;
         self.count(outcome);
-        let line = line(&self.shape(Kind::Ended, None, Some(outcome)));
+        let line = self.line(Kind::Ended, None, Some(outcome));
         self.room.append(&line);
     }
 
@@ -409,40 +410,19 @@ pub(crate) fn started(
     snapshot: &str,
 ) -> Result<(), Unavailable> {
     let mut room = log.reserve(1)?;
-    let line = line(&shape::Started {
-        schema: SCHEMA,
-        id: new_id(),
-        time: now(),
-        kind: "started",
-        listen,
-        admin,
-        version: env!("CARGO_PKG_VERSION"),
-        snapshot,
-    });
-    room.append(&line);
+    room.append(&shape::started(listen, admin.as_deref(), snapshot));
     Ok(())
 }
 
 /// Writes that the gate stopped, and how the calls that were open ended.
 pub(crate) fn stopped(log: &Log, outcome: &'static str) {
     if let Ok(mut room) = log.reserve(1) {
-        let stopped = shape::Stopped {
-            schema: SCHEMA,
-            id: new_id(),
-            time: now(),
-            kind: "stopped",
-            outcome,
-        };
-        room.append(&line(&stopped));
+        room.append(&shape::stopped(outcome));
     }
 }
 
 fn new_id() -> String {
     ulid::Ulid::generate().to_string()
-}
-
-fn now() -> String {
-    shape::timestamp(OffsetDateTime::now_utc())
 }
 
 fn micros(duration: Duration) -> u64 {

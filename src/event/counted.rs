@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use serde::Serialize;
+use super::shape;
 
 /// Refusals of one identity that are written one by one in a second.
 const SINGLE_LINES_MAX: u32 = 10;
@@ -50,33 +50,9 @@ impl Window {
         if count == 0 {
             return Vec::new();
         }
-        super::line(&Counted {
-            schema: super::SCHEMA,
-            id: super::new_id(),
-            time: super::now(),
-            kind: "counted",
-            caller: Some(identity)
-                .filter(|identity| !identity.is_empty())
-                .map(|id| CountedCaller { id }),
-            count,
-        })
+        let identity = Some(identity).filter(|identity| !identity.is_empty());
+        shape::counted(identity, count)
     }
-}
-
-#[derive(Serialize)]
-struct Counted<'a> {
-    schema: &'static str,
-    id: String,
-    time: String,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    caller: Option<CountedCaller<'a>>,
-    count: u64,
-}
-
-#[derive(Serialize)]
-struct CountedCaller<'a> {
-    id: &'a str,
 }
 
 #[cfg(test)]

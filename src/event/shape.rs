@@ -1,11 +1,17 @@
 //! The fields of a line, in one list.
 
-use serde::Serialize;
 use std::net::SocketAddr;
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-use super::{AskedFor, Open, SCHEMA, micros};
-use crate::{outcome::Outcome, refusal::Refusal, target::Query};
+use super::{
+    AskedFor, Open,
+    line::{Line, first, key},
+    micros,
+};
+use crate::{
+    outcome::Outcome,
+    refusal::{Fault, Refusal},
+    target::Query,
+};
 
 /// The most names of a query that a line lists.
 const QUERY_NAMES_MAX: usize = 32;
@@ -13,8 +19,7 @@ const QUERY_NAMES_MAX: usize = 32;
 const TEXT_CHARS_MAX: usize = 1024;
 
 /// What a line says of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It is about to be made.
     Allowed,
@@ -24,280 +29,183 @@ pub(crate) enum Kind {
     Ended,
 }
 
-#[derive(Serialize)]
-pub(super) struct Event<'a> {
-    schema: &'static str,
-    id: &'a str,
-    time: String,
-    kind: Kind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    caller: Option<Caller<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<Request<'a>>,
-    decision: Decision<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<Credential<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<Limit>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<Upstream>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'static str>,
-    time_us: TimeUs,
-}
-
-#[derive(Serialize)]
-struct Caller<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<&'a str>,
-    certificate: &'a str,
-}
-
-#[derive(Serialize)]
-struct Request<'a> {
-    method: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheme: Option<&'static str>,
-    host: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
-    path: &'a str,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    query_names: Vec<String>,
-    /// Whether the fields are the agent's own words because they could not be read in one way.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    as_sent: bool,
-}
-
-#[derive(Serialize)]
-struct Decision<'a> {
-    effect: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<Rule<'a>>,
-    snapshot: &'a str,
-}
-
-#[derive(Serialize)]
-struct Rule<'a> {
-    name: &'a str,
-    file: &'a str,
-    line: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verb: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Credential<'a> {
-    name: &'a str,
-    source: &'static str,
-    class: &'static str,
-    lease: &'a str,
-    expires: String,
-}
-
-#[derive(Serialize)]
-struct Limit {
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remaining: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct Upstream {
-    address: SocketAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct TimeUs {
-    total: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decide: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connect: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte: Option<u64>,
-}
-
-/// The gate started.
-#[derive(Serialize)]
-pub(super) struct Started<'a> {
-    pub(super) schema: &'static str,
-    pub(super) id: String,
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) listen: SocketAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) admin: Option<String>,
-    pub(super) version: &'static str,
-    pub(super) snapshot: &'a str,
-}
-
-/// The gate stopped.
-#[derive(Serialize)]
-pub(super) struct Stopped {
-    pub(super) schema: &'static str,
-    pub(super) id: String,
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) outcome: &'static str,
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Allowed => "allowed",
+            Kind::Refused => "refused",
+            Kind::Ended => "ended",
+        }
+    }
 }
 
 impl Open {
-    pub(super) fn shape(
+    /// The line of a call.
+    pub(super) fn line(
         &self,
         kind: Kind,
         refusal: Option<&Refusal>,
         outcome: Option<Outcome>,
-    ) -> Event<'_> {
-        Event {
-            schema: SCHEMA,
-            id: &self.id,
-            time: super::now(),
-            kind,
-            caller: self.caller(),
-            request: self.asked.as_ref().map(|asked| self.request(asked)),
-            decision: self.decision(refusal),
-            credential: self.credential.as_ref().map(|used| Credential {
-                name: &used.name,
-                source: used.source,
-                class: used.class,
-                lease: &used.lease,
-                expires: timestamp(used.expires),
-            }),
-            limit: self.limit(refusal),
-            upstream: self.upstream.address.map(|address| Upstream {
-                address,
-                tls: self.upstream.tls,
-                status: self.upstream.status,
-                bytes: self.upstream.answer_bytes,
-            }),
-            outcome: outcome.map(Outcome::as_str),
-            time_us: self.time_us(),
-        }
+    ) -> Vec<u8> {
+        let mut line = Line::begin(&self.id, kind.as_str());
+        self.caller(&mut line);
+        self.request(&mut line);
+        self.decision(&mut line, refusal);
+        self.credential(&mut line);
+        self.limit(&mut line, refusal);
+        self.upstream(&mut line);
+        line.word_if(key!("outcome"), outcome.map(Outcome::as_str));
+        self.time_us(&mut line);
+        line.end()
     }
 
-    fn caller(&self) -> Option<Caller<'_>> {
-        let caller = self.caller.as_ref()?;
-        Some(Caller {
-            id: caller.id.as_str(),
-            role: self.role.as_ref().map(|role| &*role.name),
-            owner: self.role.as_ref().map(|role| &*role.owner),
-            certificate: &caller.fingerprint,
-        })
+    fn caller(&self, line: &mut Line) {
+        let Some(caller) = &self.caller else { return };
+        line.object(key!("caller"), |line| {
+            line.text(first!("id"), caller.id.as_str());
+            if let Some(role) = &self.role {
+                line.text(key!("role"), &role.name);
+                line.text(key!("owner"), &role.owner);
+            }
+            line.text(key!("certificate"), &caller.fingerprint);
+        });
     }
 
-    fn request<'a>(&'a self, asked: &'a AskedFor) -> Request<'a> {
+    fn request(&self, line: &mut Line) {
         let bytes = self.upstream.sent_bytes;
-        match asked {
-            AskedFor::Read(target) => Request {
-                method: target.method().as_str(),
-                scheme: Some(target.scheme().as_str()),
-                host: target.host().as_str(),
-                port: Some(target.port()),
-                path: target.path().as_str(),
-                bytes,
-                query_names: target.query().map(query_names).unwrap_or_default(),
-                as_sent: false,
-            },
-            AskedFor::Tunnel(host, port) => Request {
-                method: "CONNECT",
-                scheme: None,
-                host: host.as_str(),
-                port: Some(*port),
-                path: "",
-                bytes,
-                query_names: Vec::new(),
-                as_sent: false,
-            },
-            AskedFor::Seen(seen) => Request {
-                method: &seen.method,
-                scheme: None,
-                host: &seen.authority,
-                port: None,
-                path: &seen.path,
-                bytes,
-                query_names: Vec::new(),
-                as_sent: true,
-            },
-        }
-    }
-
-    fn decision(&self, refusal: Option<&Refusal>) -> Decision<'_> {
-        Decision {
-            effect: if refusal.is_some() { "refuse" } else { "allow" },
-            reason: refusal.map(|refusal| refusal.reason.code()),
-            cause: refusal
-                .and_then(|refusal| refusal.cause.as_deref())
-                .map(printable),
-            rule: self.rule.as_ref().map(|rule| Rule {
-                name: &rule.name,
-                file: &rule.written.file,
-                line: rule.written.line,
-                verb: rule.verb.map(crate::scope::Verb::as_str),
+        match &self.asked {
+            Some(AskedFor::Read(target)) => line.object(key!("request"), |line| {
+                line.word(first!("method"), target.method().as_str());
+                line.word(key!("scheme"), target.scheme().as_str());
+                line.text(key!("host"), target.host().as_str());
+                line.number(key!("port"), target.port().into());
+                line.text(key!("path"), target.path().as_str());
+                line.number(key!("bytes"), bytes);
+                if let Some(query) = target.query() {
+                    line.texts_if(key!("query_names"), query_names(query));
+                }
             }),
-            snapshot: &self.snapshot,
+            Some(AskedFor::Tunnel(host, port)) => line.object(key!("request"), |line| {
+                line.word(first!("method"), "CONNECT");
+                line.text(key!("host"), host.as_str());
+                line.number(key!("port"), (*port).into());
+                line.text(key!("path"), "");
+                line.number(key!("bytes"), bytes);
+            }),
+            // the agent's own words, because they could not be read in one way
+            Some(AskedFor::Seen(seen)) => line.object(key!("request"), |line| {
+                line.text(first!("method"), &seen.method);
+                line.text(key!("host"), &seen.authority);
+                line.text(key!("path"), &seen.path);
+                line.number(key!("bytes"), bytes);
+                line.yes(key!("as_sent"));
+            }),
+            None => {}
         }
     }
 
-    fn limit(&self, refusal: Option<&Refusal>) -> Option<Limit> {
-        let limited =
-            refusal.is_some_and(|refusal| refusal.reason.fault() == crate::refusal::Fault::Limit);
-        if limited {
-            return Some(Limit {
-                state: "reached",
-                remaining: None,
+    fn decision(&self, line: &mut Line, refusal: Option<&Refusal>) {
+        let effect = if refusal.is_some() { "refuse" } else { "allow" };
+        line.object(key!("decision"), |line| {
+            line.word(first!("effect"), effect);
+            if let Some(refusal) = refusal {
+                line.word(key!("reason"), refusal.reason.code());
+                let cause = refusal.cause.as_deref().map(printable);
+                line.text_if(key!("cause"), cause.as_deref());
+            }
+            if let Some(rule) = &self.rule {
+                line.object(key!("rule"), |line| {
+                    line.text(first!("name"), &rule.name);
+                    line.text(key!("file"), &rule.written.file);
+                    line.number(key!("line"), rule.written.line.into());
+                    line.word_if(key!("verb"), rule.verb.map(crate::scope::Verb::as_str));
+                });
+            }
+            line.text(key!("snapshot"), &self.snapshot);
+        });
+    }
+
+    fn credential(&self, line: &mut Line) {
+        let Some(used) = &self.credential else { return };
+        line.object(key!("credential"), |line| {
+            line.text(first!("name"), &used.name);
+            line.word(key!("source"), used.source);
+            line.word(key!("class"), used.class);
+            line.text(key!("lease"), &used.lease);
+            line.time(key!("expires"), used.expires);
+        });
+    }
+
+    fn limit(&self, line: &mut Line, refusal: Option<&Refusal>) {
+        let reached = refusal.is_some_and(|refusal| refusal.reason.fault() == Fault::Limit);
+        if reached {
+            line.object(key!("limit"), |line| line.word(first!("state"), "reached"));
+        } else if let Some(remaining) = self.remaining {
+            line.object(key!("limit"), |line| {
+                line.word(first!("state"), "within");
+                line.number(key!("remaining"), remaining.into());
             });
         }
-        self.remaining.map(|remaining| Limit {
-            state: "within",
-            remaining: Some(remaining),
-        })
     }
 
-    fn time_us(&self) -> TimeUs {
-        TimeUs {
-            total: micros(self.begun.elapsed()),
-            decide: self.spent.decide,
-            credential: self.spent.credential,
-            connect: self.spent.connect,
-            first_byte: self.spent.first_byte,
-        }
+    fn upstream(&self, line: &mut Line) {
+        let upstream = &self.upstream;
+        let Some(address) = upstream.address else {
+            return;
+        };
+        line.object(key!("upstream"), |line| {
+            line.address(first!("address"), address);
+            line.word_if(key!("tls"), upstream.tls);
+            line.number_if(key!("status"), upstream.status.map(u64::from));
+            line.number(key!("bytes"), upstream.answer_bytes);
+        });
+    }
+
+    fn time_us(&self, line: &mut Line) {
+        let spent = &self.spent;
+        line.object(key!("time_us"), |line| {
+            line.number(first!("total"), micros(self.begun.elapsed()));
+            line.number_if(key!("decide"), spent.decide);
+            line.number_if(key!("credential"), spent.credential);
+            line.number_if(key!("connect"), spent.connect);
+            line.number_if(key!("first_byte"), spent.first_byte);
+        });
     }
 }
 
-/// One line with its newline.
-pub(super) fn line(event: &impl Serialize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(1024);
-    if let Err(error) = serde_json::to_writer(&mut line, event) {
-        tracing::error!(%error, "an event could not be written as JSON");
-        line.clear();
+/// The line that says that the gate started, and where it listens: for agents, and for those who run it.
+pub(super) fn started(listen: SocketAddr, admin: Option<&str>, snapshot: &str) -> Vec<u8> {
+    let mut line = Line::begin(&super::new_id(), "started");
+    line.address(key!("listen"), listen);
+    line.text_if(key!("admin"), admin);
+    line.word(key!("version"), env!("CARGO_PKG_VERSION"));
+    line.text(key!("snapshot"), snapshot);
+    line.end()
+}
+
+/// The line that says that the gate stopped, and how.
+pub(super) fn stopped(outcome: &'static str) -> Vec<u8> {
+    let mut line = Line::begin(&super::new_id(), "stopped");
+    line.word(key!("outcome"), outcome);
+    line.end()
+}
+
+/// The line that stands for `count` refusals of `identity`, or of nobody.
+pub(super) fn counted(identity: Option<&str>, count: u64) -> Vec<u8> {
+    let mut line = Line::begin(&super::new_id(), "counted");
+    if let Some(identity) = identity {
+        line.object(key!("caller"), |line| line.text(first!("id"), identity));
     }
-    line.push(b'\n');
-    line
+    line.number(key!("count"), count);
+    line.end()
 }
 
 /// The names of a query as the log lists them.
-fn query_names(query: &Query) -> Vec<String> {
+fn query_names(query: &Query) -> impl Iterator<Item = String> {
     query
         .names()
         .take(QUERY_NAMES_MAX)
         .map(|name| printable(&name))
-        .collect()
 }
 
 /// `text` in printable ASCII, everything else escaped, cut to a length.
@@ -310,14 +218,4 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     printable
-}
-
-const RFC3339_MICROS: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-
-/// RFC 3339 in UTC with microseconds.
-pub(super) fn timestamp(time: OffsetDateTime) -> String {
-    time.to_offset(time::UtcOffset::UTC)
-        .format(RFC3339_MICROS)
-        .unwrap_or_default()
 }
