@@ -21,60 +21,111 @@ pub(crate) const REASON: HeaderName = HeaderName::from_static("tollgate-reason")
 /// not (RFC 9112 sections 6.1, 6.3 and 9.6).
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let malformed = |cause: &'static str| Err(Refusal::because(Reason::RequestMalformed, cause));
-    let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    if codings > 1 || lengths > 1 || codings + lengths > 1 {
+    let (mut lengths, mut hosts, mut names_any) = (0, 0, false);
+    // One walk instead of a look-up for each name: a request has few headers.
+    for (name, value) in headers {
+        match *name {
+            header::CONTENT_LENGTH => lengths += 1,
+            header::TRANSFER_ENCODING if is(value, "chunked") => lengths += 1,
+            header::TRANSFER_ENCODING => {
+                return malformed("a transfer coding other than chunked");
+            }
+            header::HOST => hosts += 1,
+            header::EXPECT if !is(value, "100-continue") => {
+                return malformed("an expectation other than 100-continue");
+            }
+            header::CONNECTION => names_any = true,
+            _ => {}
+        }
+    }
+    if lengths > 1 {
         return malformed("the length is given more than once");
     }
-    if headers
-        .get(header::TRANSFER_ENCODING)
-        .is_some_and(|coding| !is(coding, "chunked"))
-    {
-        return malformed("a transfer coding other than chunked");
-    }
-    if headers.get_all(header::HOST).iter().count() > 1 {
+    if hosts > 1 {
         return malformed("more than one Host");
     }
-    if headers
-        .get_all(header::EXPECT)
-        .iter()
-        .any(|expect| !is(expect, "100-continue"))
+    if names_any
+        && named_by_connection(headers).any(|name| {
+            matches!(
+                &*lower(name),
+                "host" | "content-length" | "transfer-encoding" | "cookie"
+            )
+        })
     {
-        return malformed("an expectation other than 100-continue");
-    }
-    if named_by_connection(headers).any(|name| {
-        matches!(
-            &*lower(name),
-            "host" | "content-length" | "transfer-encoding" | "cookie"
-        )
-    }) {
         return malformed("Connection names a header that is not its own");
     }
     Ok(())
 }
 
-/// Whether the request header `name` may cross; `headers` are all headers of the request.
-pub(crate) fn request_crosses(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let text = name.as_str();
-    !is_connection_own(text)
-        && !is_gate_side(text)
-        && !carries_credential(text)
-        && !overrides(text)
-        && !text.contains('_')
-        && !is_named(name, headers)
+/// What of a request's `headers` may cross; `Host` stays for whoever writes it anew.
+pub(crate) fn crossing_request(headers: HeaderMap) -> HeaderMap {
+    without(headers, |name| {
+        *name != header::HOST && !request_name_crosses(name.as_str())
+    })
 }
 
-/// Whether the answer's header `name` may cross back; `headers` are all headers of the answer.
-pub(crate) fn answer_crosses(name: &HeaderName, value: &HeaderValue, headers: &HeaderMap) -> bool {
-    let text = name.as_str();
-    let for_the_gate = text.starts_with("proxy-") || text.starts_with("tollgate-");
+/// What of an answer's `headers` may cross back.
+pub(crate) fn crossing_answer(headers: HeaderMap) -> HeaderMap {
+    let mut crossing = without(headers, |name| !answer_name_crosses(name.as_str()));
+    if let header::Entry::Occupied(challenges) = crossing.entry(header::WWW_AUTHENTICATE) {
+        let (name, challenges) = challenges.remove_entry_mult();
+        let may_cross: Vec<_> = challenges.filter(|one| !is_connection_bound(one)).collect();
+        for challenge in may_cross {
+            crossing.append(name.clone(), challenge);
+        }
+    }
+    crossing
+}
+
+/// `headers` without those whose names `stays` tells or `Connection` names. Most messages have few of them or none, so
+/// that what crosses is not copied.
+fn without(mut headers: HeaderMap, stays: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let named = headers.contains_key(header::CONNECTION);
+    let staying: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| !ORDINARY.contains(name) && stays(name) || named && is_named(name, &headers))
+        .cloned()
+        .collect();
+    for name in &staying {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Names that nearly every message has and that no list below has: they cross without a walk through the lists.
+const ORDINARY: [HeaderName; 12] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::SERVER,
+    header::USER_AGENT,
+    header::VARY,
+];
+
+/// Whether a request header of this name may cross, as long as `Connection` does not name it.
+fn request_name_crosses(name: &str) -> bool {
+    !is_connection_own(name)
+        && !is_gate_side(name)
+        && !carries_credential(name)
+        && !overrides(name)
+        && !name.contains('_')
+}
+
+/// Whether an answer's header of this name may cross back, as long as `Connection` does not name it.
+fn answer_name_crosses(name: &str) -> bool {
+    let for_the_gate = name.starts_with("proxy-") || name.starts_with("tollgate-");
     // The length is told anew by whoever frames the answer; the others outlive the call or its connection.
     let kept = matches!(
-        text,
+        name,
         "alt-svc" | "set-cookie" | "set-cookie2" | "content-length"
     );
-    let challenge = text == "www-authenticate" && is_connection_bound(value);
-    !(is_connection_own(text) || for_the_gate || kept || challenge || is_named(name, headers))
+    !(is_connection_own(name) || for_the_gate || kept)
 }
 
 /// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,
@@ -269,8 +320,7 @@ fn is_connection_bound(challenge: &HeaderValue) -> bool {
 }
 
 fn is_named(name: &HeaderName, headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONNECTION)
-        && named_by_connection(headers).any(|named| named.eq_ignore_ascii_case(name.as_str()))
+    named_by_connection(headers).any(|named| named.eq_ignore_ascii_case(name.as_str()))
 }
 
 fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {

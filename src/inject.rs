@@ -68,7 +68,7 @@ impl Outbound {
         let role = permit.role().name.clone();
         let (target, asked, body) = permit.into_asked().into_parts();
         let place = place(role, &target, loan.as_ref());
-        let request = request(&target, &asked, body, body_patience)?;
+        let request = request(&target, asked, body, body_patience)?;
         // What is told upstream is what the agent takes, read once.
         let takes_trailers = request.headers().contains_key(names::TE);
         let request = match loan {
@@ -120,27 +120,26 @@ fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {
 
 fn request(
     target: &Target,
-    asked: &HeaderMap,
+    asked: HeaderMap,
     body: Incoming,
     patience: Duration,
 ) -> Result<Request<Sending>, Refusal> {
     let mut request = Request::new(Sending::new(body, patience));
     *request.method_mut() = target.method().as_http();
     *request.uri_mut() = origin_form(target)?;
-    let mut fields = HeaderMap::with_capacity(asked.len() + 4);
+    let (trailers, takes_trailers) = (
+        headers::trailer_names(&asked),
+        headers::takes_trailers(&asked),
+    );
+    let mut fields = headers::crossing_request(asked);
     fields.insert(
         names::HOST,
         host_field(target.host(), target.port(), target.scheme())?,
     );
-    for (name, value) in asked {
-        if headers::request_crosses(name, asked) {
-            fields.append(name, value.clone());
-        }
-    }
-    if let Some(trailers) = headers::trailer_names(asked) {
+    if let Some(trailers) = trailers {
         fields.insert(names::TRAILER, trailers);
     }
-    if headers::takes_trailers(asked) {
+    if takes_trailers {
         // TE is of this connection only, and says so (RFC 9110 section 10.1.4).
         fields.insert(names::TE, HeaderValue::from_static("trailers"));
         fields.insert(names::CONNECTION, HeaderValue::from_static("te"));
@@ -163,11 +162,12 @@ fn origin_form(target: &Target) -> Result<Uri, Refusal> {
 /// `Host` as the judged target names it (RFC 9110 section 7.2): the port only where it is not the scheme's own.
 fn host_field(host: &Host, port: u16, scheme: Scheme) -> Result<HeaderValue, Refusal> {
     let name = host.in_url();
-    let text = if port == scheme.default_port() {
-        name.into_owned()
-    } else {
-        format!("{name}:{port}")
-    };
+    let mut text = String::with_capacity(name.len() + ":65535".len());
+    text.push_str(&name);
+    if port != scheme.default_port() {
+        text.push(':');
+        text.push_str(&port.to_string());
+    }
     HeaderValue::try_from(text)
         .map_err(|_| Refusal::because(Reason::TargetMalformed, "the host is no header value"))
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -80,15 +80,13 @@ pub(crate) fn answer(
     if let Err(refusal) = check(parts.status, &parts.headers) {
         return Err((refusal, record));
     }
-    let mut cleaned = cross(&parts.headers);
-    // A HEAD or 304 answer tells the length of a body that does not come (RFC 9110 section 8.6).
-    if body.is_end_stream()
-        && let Some(length) = length(&parts.headers)
-    {
+    let (length, trailers) = announced(&parts.headers, body.is_end_stream(), takes_trailers);
+    let mut cleaned = headers::crossing_answer(parts.headers);
+    if let Some(length) = length {
         cleaned.insert(header::CONTENT_LENGTH, length.into());
     }
-    if takes_trailers && let Some(names) = headers::trailer_names(&parts.headers) {
-        cleaned.insert(header::TRAILER, names);
+    if let Some(trailers) = trailers {
+        cleaned.insert(header::TRAILER, trailers);
     }
     let relayed = Relayed::new(body, idle_timeout, record, (connection, (slot, underway)));
     let mut response = Response::new(Body(Inner::Upstream(Box::new(relayed))));
@@ -97,17 +95,40 @@ pub(crate) fn answer(
     Ok(response)
 }
 
+/// What an answer tells of its length and its trailers, as far as the agent is told too: the length only of a body that
+/// does not come, as of a HEAD or 304 answer (RFC 9110 section 8.6).
+fn announced(
+    answered: &HeaderMap,
+    bodiless: bool,
+    takes_trailers: bool,
+) -> (Option<u64>, Option<HeaderValue>) {
+    let length = if bodiless { length(answered) } else { None };
+    let trailers = if takes_trailers {
+        headers::trailer_names(answered)
+    } else {
+        None
+    };
+    (length, trailers)
+}
+
 /// One reading of the length (RFC 9112 section 6.3), and no switch of protocols that nobody asked for.
 fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     let malformed = |cause: &'static str| Err(Refusal::because(Reason::UpstreamMalformed, cause));
-    let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    if codings + lengths > 1 {
-        return malformed("the answer gives its length more than once");
+    let mut lengths = 0;
+    for (name, value) in headers {
+        match *name {
+            header::CONTENT_LENGTH => lengths += 1,
+            header::TRANSFER_ENCODING if value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+                lengths += 1;
+            }
+            header::TRANSFER_ENCODING => {
+                return malformed("the answer has a transfer coding other than chunked");
+            }
+            _ => {}
+        }
     }
-    let coding = headers.get(header::TRANSFER_ENCODING);
-    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        return malformed("the answer has a transfer coding other than chunked");
+    if lengths > 1 {
+        return malformed("the answer gives its length more than once");
     }
     if status.is_informational() {
         return malformed("the answer switches protocols unasked");
@@ -122,16 +143,6 @@ fn length(answered: &HeaderMap) -> Option<u64> {
         .ok()?
         .parse()
         .ok()
-}
-
-fn cross(answered: &HeaderMap) -> HeaderMap {
-    let mut cleaned = HeaderMap::with_capacity(answered.len());
-    for (name, value) in answered {
-        if headers::answer_crosses(name, value, answered) {
-            cleaned.append(name, value.clone());
-        }
-    }
-    cleaned
 }
 
 impl Body {
