@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::{Authority, Host, Method, Path, Query, QueryFault, Scheme, Target};
@@ -193,7 +193,9 @@ fn tunnel_place(parts: &Parts, host: &Host, port: u16, clear: bool) -> Result<()
     }
     let same =
         |named: &Authority| named.host() == host && named.port().is_none_or(|named| named == port);
-    if host_header(&parts.headers)?.is_some_and(|named| !same(&named)) {
+    if !names_verbatim(&parts.headers, host, port)
+        && host_header(&parts.headers)?.is_some_and(|named| !same(&named))
+    {
         return Err(Refusal::because(
             Reason::AuthorityMismatch,
             "Host differs from the tunnel",
@@ -236,6 +238,26 @@ fn scheme_and_port(place: &Place, cleartext: impl Fn(&Host, u16) -> bool) -> (Sc
         return (Scheme::Http, asked);
     }
     (Scheme::Https, if asked == 80 { 443 } else { asked })
+}
+
+/// Whether `Host` is this authority letter for letter, as nearly every client writes it: then it need not be read.
+fn names_verbatim(headers: &HeaderMap, host: &Host, port: u16) -> bool {
+    let named = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let after_host = named.and_then(|named| named.strip_prefix(host.in_url().as_bytes()));
+    match after_host {
+        Some([]) => true,
+        Some([b':', digits @ ..]) => is_decimal(digits, port),
+        Some(_) | None => false,
+    }
+}
+
+/// Whether `digits` are `port` in decimal and nothing else.
+fn is_decimal(digits: &[u8], port: u16) -> bool {
+    let value = digits.iter().try_fold(0_u32, |value, byte| match byte {
+        b'0'..=b'9' if value <= u32::from(u16::MAX) => Some(value * 10 + u32::from(byte - b'0')),
+        _ => None,
+    });
+    !digits.starts_with(b"0") && value == Some(port.into())
 }
 
 fn host_header(headers: &HeaderMap) -> Result<Option<Authority>, Refusal> {
