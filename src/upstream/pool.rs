@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ const IDLE_MAX: usize = 4096;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a connection may be used for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) role: Arc<str>,
     pub(crate) host: Host,
@@ -32,6 +33,15 @@ pub(crate) struct Key {
     pub(crate) scheme: Scheme,
     /// The credential's name and the generation of its value.
     pub(crate) credential: Option<(Arc<str>, u64)>,
+}
+
+impl Hash for Key {
+    /// Host, port and credential tell nearly all keys apart; what they do not is compared.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let generation = self.credential.as_ref().map_or(0, |(_, number)| *number);
+        state.write(self.host.as_str().as_bytes());
+        state.write_u64(generation << u16::BITS ^ u64::from(self.port));
+    }
 }
 
 /// An open connection.
