@@ -13,6 +13,7 @@ pub(crate) mod pki;
 pub(crate) mod quickstart;
 pub(crate) mod ready;
 pub(crate) mod serve;
+pub(crate) mod test;
 
 use std::{ffi::OsString, fmt, io::Write as _, process::ExitCode};
 
@@ -45,6 +46,8 @@ enum Command {
     Ready(ready::Ready),
     /// Run the gate.
     Serve(serve::Serve),
+    /// Ask a table of calls, and say which answers are not as expected.
+    Test(test::Test),
 }
 
 /// Runs the command that the process was started with.
@@ -71,6 +74,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Quickstart(quickstart) => quickstart::run(&quickstart),
         Command::Ready(settings) => ready::run(&settings),
         Command::Serve(settings) => serve::run(&settings),
+        Command::Test(table) => test::run(&table),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@
 
 mod agreement;
 mod attention;
+mod cases;
 mod catalogue;
 mod exception;
 mod fields;
@@ -34,6 +35,7 @@ use time::Date;
 
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
+    cases::{Case, Expected, cases},
     catalogue::{Credential, Source},
     exception::{Danger, Exception, Exceptions},
     fields::distance,

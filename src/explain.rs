@@ -84,6 +84,16 @@ impl<'s> Explanation<'s> {
         self.refusal.as_ref().map(|refusal| refusal.reason)
     }
 
+    /// The role in which the caller acts.
+    pub(crate) fn role(&self) -> Option<&'s Arc<Role>> {
+        self.role
+    }
+
+    /// The rule that decided.
+    pub(crate) fn rule(&self) -> Option<&'s Rule> {
+        self.rule
+    }
+
     /// The credential that the call is made with.
     pub(crate) fn credential(&self) -> Option<&'s Credential> {
         let decided = matches!(self.reason(), None | Some(Reason::CredentialForbidden));

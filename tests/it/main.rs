@@ -39,5 +39,6 @@ mod reload;
 mod rotation;
 mod scope;
 mod streaming;
+mod tables;
 mod target;
 mod world;
