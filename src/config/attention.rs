@@ -3,9 +3,11 @@
 //! Provides the warnings of `check` and of a reload. None of them changes what the gate does: a role past its
 //! review date is refused when it is used, and an exception past its end is not in force, warning or not.
 
+mod breadth;
+
 use std::collections::HashSet;
 
-use time::Date;
+use time::{Date, Duration};
 
 use super::{
     agreement::Files,
@@ -17,6 +19,9 @@ use super::{
 };
 use crate::scope::{Effect, HostPattern, PathPattern, Role, Rule};
 
+/// How long before its review a role is warned of.
+const REVIEW_SOON: Duration = Duration::days(30);
+
 /// Rules of a role that are held against each other: the cost grows with the square of their number.
 const COMPARED_RULES_MAX: usize = 1_000;
 
@@ -26,6 +31,7 @@ impl Files<'_> {
         self.remark_on_dates(today);
         self.remark_on_unused_credentials();
         self.remark_on_idle_exceptions();
+        self.remark_on_breadth();
         for manifest in self.manifests() {
             self.remark_on_hidden_rules(manifest);
             for reach in &manifest.reaches {
@@ -43,6 +49,15 @@ impl Files<'_> {
             if *day < today {
                 let what =
                     format!("this role was to be reviewed by {day}: all its calls are refused");
+                self.warning(
+                    at,
+                    what,
+                    "its owner and sponsor review it and move the date",
+                );
+            } else if *day - today <= REVIEW_SOON {
+                let what = format!(
+                    "this role is to be reviewed by {day}: after that day all its calls are refused"
+                );
                 self.warning(
                     at,
                     what,

@@ -18,13 +18,10 @@ use crate::{
 /// The port of a host that is written without one.
 const PORT_DEFAULT: u16 = 443;
 
-/// Labels under which countries give out names: `*.co.uk` is as wide as `*.com`.
-const SHARED_SECOND_LEVELS: [&str; 8] = ["ac", "co", "com", "edu", "gov", "net", "or", "org"];
-
 /// `api.example.com`, `api.example.com:8443`, `192.0.2.1`, `[2001:db8::1]:8443` or `*.example.com`.
 ///
 /// A wildcard is exactly one more label before a name that one party owns: `*.com` and `*.co.uk` are refused.
-/// There is no public suffix list here; a wildcard under a hosting platform's name is the reviewer's to see.
+/// A wildcard under a platform's name, like `*.github.io`, is taken, with a warning (see [`is_platform`]).
 pub(crate) fn pattern(text: &str) -> Result<HostPattern, Wrong> {
     let wildcard = text.strip_prefix("*.");
     if wildcard.unwrap_or(text).contains('*') {
@@ -94,10 +91,23 @@ fn not_canonical(text: &str, fault: impl fmt::Display) -> Wrong {
     )
 }
 
-/// Whether names directly under `suffix` belong to different parties.
+/// Whether names directly under `suffix` are a registry's to give, so that each belongs to another party.
 fn is_shared(suffix: &str) -> bool {
-    match suffix.split_once('.') {
-        None => true,
-        Some((second, country)) => country.len() == 2 && SHARED_SECOND_LEVELS.contains(&second),
-    }
+    !suffix.contains('.') || public_suffix(suffix) == Some(psl::Type::Icann)
+}
+
+/// Whether names directly under `suffix` are given to anybody by the one who owns it: a platform that hosts.
+pub(super) fn is_platform(suffix: &str) -> bool {
+    public_suffix(suffix) == Some(psl::Type::Private)
+}
+
+/// Who gives out the names under `name`, if the public suffix list (publicsuffix.org) says so: it has the name itself,
+/// or every name directly under it.
+fn public_suffix(name: &str) -> Option<psl::Type> {
+    let of = |name: &str| {
+        let found = psl::suffix(name.as_bytes())?;
+        let whole = found.as_bytes() == name.as_bytes();
+        found.typ().filter(|_| whole)
+    };
+    of(name).or_else(|| of(&format!("any.{name}")))
 }

@@ -1,5 +1,6 @@
 //! The settings as a whole: the shipped example, and what one change makes of it.
 
+mod attention;
 mod catalogue;
 mod exceptions;
 mod gate;

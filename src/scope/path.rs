@@ -108,6 +108,17 @@ impl PathPattern {
         named && (!self.open || allowed.open || rest.next().is_some())
     }
 
+    /// Whether it ends in `**`, so that it has no last segment of its own.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether it names every path of so many segments or more: no segment is a text.
+    pub fn names_every_path(&self) -> bool {
+        let any = |segment: &Segment| matches!(segment, Segment::Any);
+        self.open && self.segments.iter().all(any)
+    }
+
     /// Whether any literal part is `%2F`-encoded, so that only a rule with `encoded_slash` could match.
     pub fn has_encoded_slash(&self) -> bool {
         self.segments

@@ -25,7 +25,7 @@ pub(super) const SEARCH_BURST: usize = 2;
 
 /// Writes all settings into `dir`, for an API on `port` of this machine, as of `today`.
 pub(super) fn write(dir: &Path, port: u16, today: Date) -> Result<(), Failure> {
-    let review_by = today + Duration::days(30);
+    let review_by = today + Duration::days(90);
     let place = format!("{}:{port}", api::HOST);
     for (name, text) in [
         (SETTINGS, gate(port, today + Duration::days(1))),

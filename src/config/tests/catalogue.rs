@@ -30,6 +30,8 @@ fn a_credential_is_bound_from_both_sides() {
     hosts: [github.com, api.github.com:8443]
       roles/triage.yaml:21:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to github.com, api.github.com:8443
       roles/triage.yaml:32:13: the credential "github-triage" may not go to api.github.com; the catalogue lets it go to github.com, api.github.com:8443
+      warning: credentials.yaml:5:1: no rule uses the credential "github-triage" at api.github.com:8443; take the host away if nobody needs it
+      warning: credentials.yaml:5:1: no rule uses the credential "github-triage" at github.com; take the host away if nobody needs it
     hosts: ['*.github.com']
       nothing
     hosts: ['*.com']

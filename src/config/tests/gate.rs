@@ -215,19 +215,19 @@ fn admin_and_drain_delay() {
     admin: unix:/run/tollgate/admin.sock
       nothing
     admin: 0.0.0.0:9901
-      tollgate.yaml:62:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:63:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: '[::]:9901'
-      tollgate.yaml:62:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:63:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: 192.0.2.1:9901
-      tollgate.yaml:62:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:63:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: localhost:9901
-      tollgate.yaml:62:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+      tollgate.yaml:63:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     admin: 'unix:'
-      tollgate.yaml:62:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+      tollgate.yaml:63:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
     drain_delay: 0s
       nothing
     drain_delay: 0
-      tollgate.yaml:66:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:67:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 

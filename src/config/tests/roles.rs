@@ -67,7 +67,7 @@ fn the_head_of_a_manifest() {
     review_by: 2026-11-21
       warning: roles/triage.yaml:8:12: this role was to be reviewed by 2026-11-21: all its calls are refused; its owner and sponsor review it and move the date
     review_by: 2026-11-22
-      nothing
+      warning: roles/triage.yaml:8:12: this role is to be reviewed by 2026-11-22: after that day all its calls are refused; its owner and sponsor review it and move the date
     limit: 600/min
       roles/triage.yaml:14:8: "600/min" stands here; a mapping like {key: value} is needed
     limit: {}
