@@ -152,6 +152,7 @@ pub(crate) struct CredentialUsed {
 #[derive(Debug, Default)]
 struct Upstream {
     address: Option<SocketAddr>,
+    via: Option<SocketAddr>,
     tls: Option<&'static str>,
     status: Option<u16>,
     sent_bytes: u64,
@@ -273,9 +274,15 @@ impl Record {
         self.0.spent.credential = Some(self.elapsed());
     }
 
-    /// Notes the connection on which the call leaves.
-    pub(crate) fn connected(&mut self, address: SocketAddr, tls: Option<&'static str>) {
-        self.0.upstream.address = Some(address);
+    /// Notes the connection on which the call leaves: the address that was checked, and that of the proxy.
+    pub(crate) fn connected(
+        &mut self,
+        address: Option<SocketAddr>,
+        via: Option<SocketAddr>,
+        tls: Option<&'static str>,
+    ) {
+        self.0.upstream.address = address;
+        self.0.upstream.via = via;
         self.0.upstream.tls = tls;
         self.0.spent.connect = Some(self.elapsed());
     }

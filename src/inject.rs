@@ -24,7 +24,7 @@ use crate::{
     scope::Permit,
     secret::{Ready, Secret},
     snapshot::Passage,
-    target::{Host, Scheme, Target},
+    target::{Destination, Host, Scheme, Target},
     upstream::{Place, Route, sending::Sending},
 };
 
@@ -42,13 +42,19 @@ pub(crate) struct Outbound {
 #[derive(Debug)]
 #[must_use = "an outbound is opened or the tunnel is refused"]
 pub(crate) struct OutboundTunnel {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
     pub(crate) route: Route,
 }
 
 impl OutboundTunnel {
-    /// The tunnel along `route`, which was found for the passage that `_admission` let through.
-    pub(crate) fn build(_admission: Admission<Passage>, route: Route) -> OutboundTunnel {
-        OutboundTunnel { route }
+    /// The tunnel along `route`, which was found for the passage that `admission` let through.
+    pub(crate) fn build(admission: Admission<Passage>, route: Route) -> OutboundTunnel {
+        OutboundTunnel {
+            host: admission.permit().host().clone(),
+            port: admission.permit().port(),
+            route,
+        }
     }
 }
 

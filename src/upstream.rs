@@ -8,18 +8,24 @@ mod attempts;
 mod dial;
 pub(crate) mod idle;
 mod pool;
+mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod sending;
+mod trust;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use rustls::ClientConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout_at},
+};
 
 pub(crate) use self::pool::Key as Place;
+pub(crate) use self::proxy::Proxy;
 pub(crate) use self::resolve::{Resolver, Route};
+pub(crate) use self::trust::Trust;
 use self::{
     dial::Dialer,
     pool::{Connection, Pool},
@@ -54,7 +60,12 @@ pub(crate) struct Upstream {
 }
 
 /// The bytes of an opaque tunnel, on the upstream's side.
-pub(crate) type Bytes = tokio::net::TcpStream;
+pub(crate) type Bytes = Box<dyn Duplex>;
+
+/// Bytes both ways, straight or through the upstream proxy.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for S {}
 
 /// An upstream's answer, with what lives until it has ended.
 #[derive(Debug)]
@@ -91,11 +102,16 @@ impl Leased {
 }
 
 impl Upstream {
-    /// An edge that verifies upstreams by `tls`.
-    pub(crate) fn new(resolver: Resolver, tls: Arc<ClientConfig>, timeouts: Timeouts) -> Upstream {
+    /// An edge that verifies upstreams by `trust` and reaches them through `proxy`, if there is one.
+    pub(crate) fn new(
+        resolver: Resolver,
+        trust: Trust,
+        proxy: Option<Proxy>,
+        timeouts: Timeouts,
+    ) -> Upstream {
         Upstream {
             resolver,
-            dialer: Dialer::new(tls, timeouts.connect),
+            dialer: Dialer::new(trust, proxy, timeouts.connect),
             pool: Arc::default(),
             timeouts,
         }
@@ -132,9 +148,12 @@ impl Upstream {
         outbound: OutboundTunnel,
         record: &mut Record,
     ) -> Result<Bytes, Refusal> {
-        let opened = self.dialer.open(&outbound.route).await;
-        let (bytes, address) = opened.map_err(|failure| failure.refusal(&Progress::default()))?;
-        record.connected(address, None);
+        let OutboundTunnel { host, port, route } = outbound;
+        let opened = self.dialer.open(&self.resolver, (&host, port), &route);
+        let (bytes, way) = opened
+            .await
+            .map_err(|failure| failure.refusal(&Progress::default()))?;
+        record.connected(way.address, way.via, None);
         Ok(bytes)
     }
 
@@ -193,7 +212,7 @@ impl Upstream {
             if resting.sender.ready().await.is_err() {
                 continue;
             }
-            record.connected(resting.address, resting.tls);
+            record.connected(resting.way.address, resting.way.via, resting.tls);
             match resting.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, resting)),
                 Err(mut error) => match error.take_message() {
@@ -203,8 +222,9 @@ impl Upstream {
             }
         }
         // Boxed, since it is rare and its future is large: every call would carry it otherwise.
-        let mut connection = Box::pin(self.dialer.connect(place, route)).await?;
-        record.connected(connection.address, connection.tls);
+        let dialled = Box::pin(self.dialer.connect(&self.resolver, place, route)).await;
+        let mut connection = dialled?;
+        record.connected(connection.way.address, connection.way.via, connection.tls);
         let answered = connection.sender.send_request(request).await;
         answered
             .map(|response| (response, connection))
@@ -221,6 +241,14 @@ enum Failure {
     Tls(String),
     /// The connection broke off during the handshake.
     TlsBroken,
+    /// No tunnel could be had from the upstream proxy: what it did.
+    Proxy(&'static str),
+    /// The upstream proxy answered with this status.
+    ProxyRefused(u16),
+    /// The upstream proxy gave no tunnel in time.
+    ProxyTimeout,
+    /// The upstream proxy is not who it should be.
+    ProxyTls(String),
     Exchange(hyper::Error),
 }
 
@@ -239,6 +267,18 @@ impl Failure {
                 Reason::UpstreamTls,
                 "the connection broke off during the handshake",
             ),
+            Failure::Proxy(cause) => Refusal::because(Reason::UpstreamUnreachable, cause),
+            Failure::ProxyRefused(status) => Refusal::because(
+                Reason::UpstreamUnreachable,
+                format!("the upstream proxy answered {status}"),
+            ),
+            Failure::ProxyTimeout => Refusal::because(
+                Reason::UpstreamTimeout,
+                "the upstream proxy gave no tunnel in time",
+            ),
+            Failure::ProxyTls(cause) => {
+                Refusal::because(Reason::UpstreamTls, format!("the upstream proxy: {cause}"))
+            }
             Failure::Exchange(_) if progress.timed_out() => Reason::RequestTimeout.into(),
             Failure::Exchange(error) if error.is_user() => {
                 Refusal::because(Reason::RequestMalformed, "the request body broke off")

@@ -3,6 +3,8 @@
 //! A part is kept while what it is made of stays the same, so that a reload that does not concern it loses nothing:
 //! resting connections, leases at hand, leaves that were signed.
 
+mod upstream;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -10,18 +12,16 @@ use std::{
     sync::Arc,
 };
 
-use rustls::RootCertStore;
-
 use super::StartError;
 use crate::{
-    config::{self, Digest, Dns, Root, Settings, Source as ConfiguredSource},
+    config::{self, Digest, Settings, Source as ConfiguredSource},
     credential::{
         Credential, Entry, LeaseNames, Source,
         vault::{AppRole, Vault, VaultSettings},
     },
     metrics::VaultErrors,
     tls::{self, mint::Mint, stores, validity::Validity},
-    upstream::{Resolver, Upstream},
+    upstream::Upstream,
 };
 
 /// Everything that outlives a snapshot.
@@ -144,8 +144,8 @@ impl Making<'_> {
         let mint = self.part(|last| &last.mint, mint_made_of, mint)?;
         let upstream = self.part(
             |last| &last.upstream,
-            upstream_made_of,
-            |settings| upstream(settings, self.own.clone()),
+            upstream::made_of,
+            |settings| upstream::made(settings, self.own.clone()),
         )?;
         // Last of those that can fail, since an adopted change cannot be taken back.
         let vault = match &self.settings.gate.vault {
@@ -316,43 +316,6 @@ fn mint_made_of(settings: &config::Gate) -> Digest {
 
 fn mint(settings: &config::Gate) -> Result<Mint, StartError> {
     Mint::load(&settings.interception.chain, &settings.interception.key).map_err(unusable)
-}
-
-/// The system's authorities count by what they are now, for nobody names the files that they come from.
-fn upstream_made_of(settings: &config::Gate) -> Digest {
-    let roots = &settings.upstream.roots;
-    let system = match roots.contains(&Root::System) {
-        true => Digest::over(&stores::system_certificates()),
-        false => Digest::of("", []),
-    };
-    let files = roots.iter().filter_map(|root| match root {
-        Root::System => None,
-        Root::File(path) => Some(&**path),
-    });
-    let text = format!("{:?}{:?}{system:?}", settings.upstream, settings.timeouts);
-    Digest::of(&text, files)
-}
-
-fn upstream(settings: &config::Gate, own: Arc<[SocketAddr]>) -> Result<Upstream, StartError> {
-    let mut roots = RootCertStore::empty();
-    for root in &settings.upstream.roots {
-        match root {
-            Root::System => {
-                let (_added, _ignored) =
-                    roots.add_parsable_certificates(stores::system_certificates());
-            }
-            Root::File(path) => stores::add_roots(&mut roots, path).map_err(unusable)?,
-        }
-    }
-    let servers: &[SocketAddr] = match &settings.upstream.dns {
-        Dns::System => &[],
-        Dns::Servers(servers) => servers,
-    };
-    let resolver =
-        Resolver::new(servers, own).map_err(|error| StartError::because("upstream.dns", error))?;
-    let tls =
-        tls::upstreams(roots).map_err(|error| StartError::because("upstream.roots", error))?;
-    Ok(Upstream::new(resolver, Arc::new(tls), settings.timeouts))
 }
 
 /// The files of the login count too: they are read at each login, but a new one is a reason to log in.

@@ -40,6 +40,11 @@ impl<'t> Fields<'t> {
         None
     }
 
+    /// Notes what is worth a look about the mapping as a whole.
+    pub(crate) fn warning(&self, warning: Wrong) {
+        self.findings.warning(self.at, warning);
+    }
+
     /// Where the value of `key` stands, right or wrong, if it is written.
     pub(crate) fn place_of(&self, key: &str) -> Option<Place> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;

@@ -4,6 +4,7 @@
 //! it allows as exceptions has a file of its own (`exception`).
 
 mod admin;
+mod proxy;
 mod upstream;
 pub(super) mod vault;
 
@@ -26,6 +27,7 @@ use crate::{event::Intent, identity::TrustDomain, scope::Rate, upstream::Timeout
 
 pub(crate) use self::{
     admin::Admin,
+    proxy::{Proxy, Resolves},
     upstream::{Dns, Root, Upstream},
     vault::Vault,
 };

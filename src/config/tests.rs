@@ -164,9 +164,9 @@ fn every_file_that_is_named_is_listed_and_not_opened() {
     pki/gate.key at line 8
     pki/interception-ca.crt at line 16
     pki/interception-ca.key at line 16
-    pki/vault-ca.crt at line 27
-    vault/role-id at line 28
-    vault/secret-id at line 28
+    pki/vault-ca.crt at line 32
+    vault/role-id at line 33
+    vault/secret-id at line 33
     "#);
 }
 

@@ -150,11 +150,19 @@ impl Open {
 
     fn upstream(&self, line: &mut Line) {
         let upstream = &self.upstream;
-        let Some(address) = upstream.address else {
+        if upstream.address.or(upstream.via).is_none() {
             return;
-        };
+        }
         line.object(key!("upstream"), |line| {
-            line.address(first!("address"), address);
+            match (upstream.address, upstream.via) {
+                (Some(address), None) => line.address(first!("address"), address),
+                (Some(address), Some(via)) => {
+                    line.address(first!("address"), address);
+                    line.address(key!("via"), via);
+                }
+                (None, Some(via)) => line.address(first!("via"), via),
+                (None, None) => {}
+            }
             line.word_if(key!("tls"), upstream.tls);
             line.number_if(key!("status"), upstream.status.map(u64::from));
             line.number(key!("bytes"), upstream.answer_bytes);

@@ -1,13 +1,14 @@
-//! A new connection to an upstream: to the first address of its route that answers, and verified.
+//! A new connection to an upstream: to the first address of its route that answers, straight or through the
+//! proxy, and verified.
 //!
 //! An address that cannot be reached is no reason to give up while others are left. A certificate that is not the
 //! upstream's is: to go on until some address shows a good one would hide an attack, or a fault, from everybody.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, ProtocolVersion, pki_types::ServerName};
+use rustls::{ProtocolVersion, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout_at},
@@ -15,68 +16,156 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Failure, Place, Route,
-    attempts::{Attempts, Open},
-    pool::{Connection, Driver},
+    Bytes, Failure, Place, Proxy, Resolver, Route, Trust,
+    attempts::Attempts,
+    pool::{Connection, Driver, Way},
+    proxy,
 };
 use crate::target::{Host, Scheme};
 
 /// The most bytes of an answer's head.
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Addresses of one upstream for which the proxy is asked in one call.
+const TUNNELS_ASKED_MAX: usize = 4;
 
 /// Opens connections.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    tls: Arc<ClientConfig>,
+    trust: Trust,
+    proxy: Option<Proxy>,
     /// TCP and TLS, over all addresses of an upstream.
     timeout: Duration,
 }
 
 impl Dialer {
-    /// Verifies upstreams by `tls`; a connection is there within `timeout` or not at all.
-    pub(super) fn new(tls: Arc<ClientConfig>, timeout: Duration) -> Dialer {
-        Dialer { tls, timeout }
+    /// Verifies upstreams by `trust`; a connection is there within `timeout` or not at all.
+    pub(super) fn new(trust: Trust, proxy: Option<Proxy>, timeout: Duration) -> Dialer {
+        Dialer {
+            trust,
+            proxy,
+            timeout,
+        }
     }
 
     /// A connection for `place`, to an address of `route`.
     pub(super) async fn connect(
         &self,
+        resolver: &Resolver,
         place: &Place,
         route: &Route,
     ) -> Result<Connection, Failure> {
         let deadline = Instant::now() + self.timeout;
+        match &self.proxy {
+            Some(proxy) if proxy.serves(&place.host, place.port) => {
+                let proxy = (proxy, resolver);
+                self.through(proxy, place, (route, deadline)).await
+            }
+            Some(_) | None => self.straight(place, route, deadline).await,
+        }
+    }
+
+    async fn straight(
+        &self,
+        place: &Place,
+        route: &Route,
+        deadline: Instant,
+    ) -> Result<Connection, Failure> {
         let mut attempts = Attempts::of(route.addresses());
         let mut failure = Failure::Connect;
         loop {
-            let open = match timeout_at(deadline, attempts.next()).await {
+            let (stream, address) = match timeout_at(deadline, attempts.next()).await {
                 Ok(Some(open)) => open,
                 Ok(None) => return Err(failure),
                 Err(_elapsed) => return Err(Failure::ConnectTimeout),
             };
             let until = share(deadline, attempts.any_left());
-            match timeout_at(until, self.speak(place, open)).await {
-                Ok(Err(broken)) if broken.is_of_the_address() => failure = broken,
-                Ok(decided) => return decided,
-                Err(_elapsed) => failure = Failure::ConnectTimeout,
+            let open = (stream, Way::straight_to(address));
+            match self.speak_until(until, place, open).await {
+                Err(broken) if broken.is_of_the_address() => failure = broken,
+                decided => return decided,
             }
         }
     }
 
-    /// A connection to an address of `route` on which nothing is said yet.
-    pub(super) async fn open(&self, route: &Route) -> Result<Open, Failure> {
-        let mut attempts = Attempts::of(route.addresses());
-        let open = timeout_at(Instant::now() + self.timeout, attempts.next()).await;
-        open.map_err(|_elapsed| Failure::ConnectTimeout)?
-            .ok_or(Failure::Connect)
+    /// One address after the other, since it is the proxy that dials them.
+    async fn through(
+        &self,
+        (proxy, resolver): (&Proxy, &Resolver),
+        place: &Place,
+        (route, deadline): (&Route, Instant),
+    ) -> Result<Connection, Failure> {
+        let mut asked = route.asked(&place.host).take(TUNNELS_ASKED_MAX).peekable();
+        let mut failure = Failure::Connect;
+        while let Some(destination) = asked.next() {
+            let until = share(deadline, asked.peek().is_some());
+            let tried = match proxy.open_until(until, resolver, destination).await {
+                Ok(open) => self.speak_until(until, place, open).await,
+                Err(failed) => Err(failed),
+            };
+            match tried {
+                Err(failed) if failed.is_of_the_address() => failure = failed,
+                decided => return decided,
+            }
+        }
+        Err(failure)
+    }
+
+    /// A connection to an address of `route` on which the gate says nothing.
+    pub(super) async fn open(
+        &self,
+        resolver: &Resolver,
+        (host, port): (&Host, u16),
+        route: &Route,
+    ) -> Result<(Bytes, Way), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        match &self.proxy {
+            Some(proxy) if proxy.serves(host, port) => {
+                let mut asked = route.asked(host).take(TUNNELS_ASKED_MAX).peekable();
+                let mut failure = Failure::Connect;
+                while let Some(destination) = asked.next() {
+                    let until = share(deadline, asked.peek().is_some());
+                    match proxy.open_until(until, resolver, destination).await {
+                        Ok((tunnel, way)) => return Ok((Box::new(tunnel), way)),
+                        Err(failed) if failed.is_of_the_address() => failure = failed,
+                        Err(failed) => return Err(failed),
+                    }
+                }
+                Err(failure)
+            }
+            Some(_) | None => {
+                let mut attempts = Attempts::of(route.addresses());
+                let open = timeout_at(deadline, attempts.next()).await;
+                let (stream, address) = open
+                    .map_err(|_elapsed| Failure::ConnectTimeout)?
+                    .ok_or(Failure::Connect)?;
+                Ok((Box::new(stream), Way::straight_to(address)))
+            }
+        }
+    }
+
+    async fn speak_until<S>(
+        &self,
+        until: Instant,
+        place: &Place,
+        open: (S, Way),
+    ) -> Result<Connection, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let spoken = timeout_at(until, self.speak(place, open)).await;
+        spoken.unwrap_or(Err(Failure::ConnectTimeout))
     }
 
     /// What the place speaks, on an open connection.
-    async fn speak(&self, place: &Place, (stream, address): Open) -> Result<Connection, Failure> {
+    async fn speak<S>(&self, place: &Place, (stream, way): (S, Way)) -> Result<Connection, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         match place.scheme {
-            Scheme::Http => http(stream, address, None).await,
+            Scheme::Http => http(stream, way, None).await,
             Scheme::Https => {
                 let name = server_name(&place.host)?;
-                let stream = TlsConnector::from(self.tls.clone())
+                let stream = TlsConnector::from(self.trust.of(&place.host).clone())
                     .connect(name, stream)
                     .await
                     .map_err(Failure::of_tls)?;
@@ -84,7 +173,7 @@ impl Dialer {
                     Some(ProtocolVersion::TLSv1_3) => "1.3",
                     _ => "1.2",
                 };
-                http(stream, address, Some(version)).await
+                http(stream, way, Some(version)).await
             }
         }
     }
@@ -101,11 +190,7 @@ fn share(deadline: Instant, any_left: bool) -> Instant {
 }
 
 /// HTTP/1.1 on an open stream; the task that drives the connection ends with whoever holds the connection.
-async fn http<S>(
-    stream: S,
-    address: SocketAddr,
-    tls: Option<&'static str>,
-) -> Result<Connection, Failure>
+async fn http<S>(stream: S, way: Way, tls: Option<&'static str>) -> Result<Connection, Failure>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -117,13 +202,13 @@ where
     let driver = Driver(tokio::spawn(connection).abort_handle());
     Ok(Connection {
         sender,
-        address,
+        way,
         tls,
         _driver: driver,
     })
 }
 
-fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
+pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
     match host.ip() {
         Some(ip) => Ok(ServerName::IpAddress(ip.into())),
         None => ServerName::try_from(host.as_str().to_owned()).map_err(|_| Failure::Connect),
@@ -134,12 +219,18 @@ impl Failure {
     /// Whether another address of the same upstream may do better.
     fn is_of_the_address(&self) -> bool {
         match self {
-            Failure::Connect | Failure::ConnectTimeout | Failure::TlsBroken => true,
-            Failure::Tls(_) | Failure::Exchange(_) => false,
+            Failure::Connect
+            | Failure::ConnectTimeout
+            | Failure::TlsBroken
+            | Failure::ProxyTimeout => true,
+            Failure::ProxyRefused(status) => *status != proxy::LOGIN_REFUSED,
+            Failure::Tls(_) | Failure::Exchange(_) | Failure::Proxy(_) | Failure::ProxyTls(_) => {
+                false
+            }
         }
     }
 
-    fn of_tls(error: io::Error) -> Failure {
+    pub(super) fn of_tls(error: io::Error) -> Failure {
         match error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())

@@ -44,11 +44,30 @@ impl Hash for Key {
     }
 }
 
+/// What a connection was opened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The address that was checked; none where the proxy resolves the name.
+    pub(super) address: Option<SocketAddr>,
+    /// The proxy's address, if it goes through one.
+    pub(super) via: Option<SocketAddr>,
+}
+
+impl Way {
+    /// Without a proxy.
+    pub(super) fn straight_to(address: SocketAddr) -> Way {
+        Way {
+            address: Some(address),
+            via: None,
+        }
+    }
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Sending>,
-    pub(super) address: SocketAddr,
+    pub(super) way: Way,
     pub(super) tls: Option<&'static str>,
     pub(super) _driver: Driver,
 }
@@ -89,7 +108,7 @@ impl Pool {
         let mut found = None;
         while let Some(last) = resting.pop() {
             let usable = last.since.elapsed() < IDLE_TIMEOUT && !last.connection.sender.is_closed();
-            if usable && route.contains(last.connection.address) {
+            if usable && route.leads_to(last.connection.way.address) {
                 found = Some(last.connection);
                 break;
             }

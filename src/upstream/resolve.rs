@@ -23,6 +23,7 @@ use tokio::{net::lookup_host, time::timeout};
 use crate::{
     limit::Admission,
     refusal::{Reason, Refusal},
+    scope::HostPattern,
     target::{Destination, Host, address},
 };
 
@@ -40,7 +41,7 @@ const ADDRESSES_MAX: usize = 64;
 /// Addresses that the settings fix for a host.
 pub(crate) type Pins = HashMap<Host, Arc<[IpAddr]>>;
 
-/// Addresses that were checked for this very call.
+/// Addresses that were checked for this very call; none where the settings let the upstream proxy resolve the name.
 #[derive(Debug, Clone)]
 #[must_use = "a route is dialled or the call ends"]
 pub(crate) struct Route {
@@ -56,9 +57,24 @@ impl Route {
             .map(|ip| SocketAddr::new(*ip, self.port))
     }
 
-    /// Whether `address` was checked.
-    pub(crate) fn contains(&self, address: SocketAddr) -> bool {
-        self.addresses().any(|checked| checked == address)
+    /// What the upstream proxy is asked for, in the order in which to try it, with the address that was checked.
+    pub(super) fn asked(&self, host: &Host) -> impl Iterator<Item = (String, Option<SocketAddr>)> {
+        let name = self
+            .addresses
+            .is_empty()
+            .then(|| (format!("{}:{}", host.in_url(), self.port), None));
+        let checked = self
+            .addresses()
+            .map(|address| (address.to_string(), Some(address)));
+        name.into_iter().chain(checked)
+    }
+
+    /// Whether a connection to `address`, or to a name that was handed over, is one of this route.
+    pub(super) fn leads_to(&self, address: Option<SocketAddr>) -> bool {
+        match address {
+            Some(address) => self.addresses().any(|checked| checked == address),
+            None => self.addresses.is_empty(),
+        }
     }
 }
 
@@ -69,6 +85,8 @@ pub(crate) struct Resolver {
     known: Mutex<LruCache<Host, Known>>,
     /// The gate's own listeners, which no call may reach.
     own: Arc<[SocketAddr]>,
+    /// Set where the upstream proxy resolves names: what it does not.
+    handed_over_except: Option<Vec<HostPattern>>,
 }
 
 #[derive(Debug)]
@@ -99,7 +117,17 @@ impl Resolver {
             source,
             known: Mutex::new(LruCache::new(NAMES_MAX)),
             own,
+            handed_over_except: None,
         })
+    }
+
+    /// The same, but names are the upstream proxy's to resolve, except those in `except`. What it makes of a name is
+    /// not checked: only hosts that are addresses, and pins, are held against the guard.
+    pub(crate) fn handing_over(self, except: Vec<HostPattern>) -> Resolver {
+        Resolver {
+            handed_over_except: Some(except),
+            ..self
+        }
     }
 
     /// Resolves and checks the host of an admitted call; `excepted` tells which internal addresses it may reach.
@@ -113,6 +141,7 @@ impl Resolver {
         let addresses = match (host.ip(), pins.get(host)) {
             (_, Some(pinned)) => pinned.clone(),
             (Some(ip), None) => Arc::from([ip]),
+            (None, None) if self.hands_over(host, port) => Arc::from([]),
             (None, None) => self.look_up(host).await?,
         };
         for ip in addresses.iter() {
@@ -120,6 +149,20 @@ impl Resolver {
             check(SocketAddr::new(*ip, port), own, &excepted)?;
         }
         Ok(Route { addresses, port })
+    }
+
+    fn hands_over(&self, host: &Host, port: u16) -> bool {
+        self.handed_over_except
+            .as_ref()
+            .is_some_and(|except| !except.iter().any(|pattern| pattern.matches(host, port)))
+    }
+
+    /// The addresses of a host that the settings name themselves: they are not held against the guard.
+    pub(super) async fn addresses_of(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {
+        match host.ip() {
+            Some(ip) => Ok(Arc::from([ip])),
+            None => self.look_up(host).await,
+        }
     }
 
     async fn look_up(&self, host: &Host) -> Result<Arc<[IpAddr]>, Refusal> {

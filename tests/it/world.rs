@@ -18,6 +18,7 @@ pub(crate) mod nginx;
 pub(crate) mod patience;
 pub(crate) mod pki;
 pub(crate) mod programs;
+pub(crate) mod proxy;
 pub(crate) mod recorder;
 pub(crate) mod script;
 mod self_test;

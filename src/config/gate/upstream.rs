@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::socket_address;
+use super::{
+    proxy::{self, Proxy},
+    socket_address,
+};
 use crate::{
     config::{
         host,
@@ -25,6 +28,10 @@ pub(crate) struct Upstream {
     pub(crate) dns: Dns,
     /// Addresses fixed for a host, at least one each. A pin fixes an address, it never exempts one.
     pub(crate) pins: BTreeMap<Host, Vec<IpAddr>>,
+    /// Who vouches for a host in place of `roots`.
+    pub(crate) roots_of: BTreeMap<Host, Vec<Root>>,
+    /// The proxy through which they are reached, if the gate has no way out of its own.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// One source of trusted authorities.
@@ -51,6 +58,8 @@ impl Default for Upstream {
             roots: vec![Root::System],
             dns: Dns::System,
             pins: BTreeMap::new(),
+            roots_of: BTreeMap::new(),
+            proxy: None,
         }
     }
 }
@@ -61,20 +70,34 @@ pub(super) fn lower(value: Value<'_>) -> Option<Upstream> {
         let default = Upstream::default();
         let roots = fields.or("roots", default.roots, |v| v.some_of(root));
         let dns = fields.or("dns", default.dns, dns);
+        let roots_of = fields.or("hosts", default.roots_of, hosts);
         let pins = fields.or("pins", default.pins, pins);
+        let proxy = fields.optional("proxy", proxy::lower);
         Some(Upstream {
             roots: roots?,
             dns: dns?,
             pins: pins?,
+            roots_of: roots_of?,
+            proxy: proxy?,
         })
     })
 }
 
-fn root(value: Value<'_>) -> Option<Root> {
+pub(super) fn root(value: Value<'_>) -> Option<Root> {
     match value.text()?.as_str() {
         "system" => Some(Root::System),
         _ => value.file().map(Root::File),
     }
+}
+
+/// Hosts with authorities of their own.
+fn hosts(value: Value<'_>) -> Option<BTreeMap<Host, Vec<Root>>> {
+    let hosts = value.names(|name, value| {
+        let host = name.parse(host::exact);
+        let roots = value.mapping(|fields| fields.required("roots", |v| v.some_of(root)));
+        Some((host?, roots?))
+    })?;
+    Some(hosts.into_iter().collect())
 }
 
 fn dns(value: Value<'_>) -> Option<Dns> {

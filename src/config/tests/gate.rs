@@ -28,6 +28,8 @@ interception: {ca: d, key: e}
             ],
             dns: System,
             pins: {},
+            roots_of: {},
+            proxy: None,
         },
         None,
         Events {
@@ -161,6 +163,68 @@ fn upstream() {
 }
 
 #[test]
+fn roots_of_a_host_and_a_proxy() {
+    let proxy = |rest: &str| format!("proxy: {{{rest}}}");
+    let proxies = [
+        "address: 'http://proxy.example.org:3128'",
+        "address: 'https://[2001:db8::1]:3129', roots: [system, pki/p.crt], except: [near.example.org, '*.example.org:8443']",
+        "address: 'http://proxy.example.org:3128', login: {user: gate, password: proxy-password}",
+        "address: 'http://proxy.example.org:3128', resolve: proxy",
+        "address: proxy.example.org:3128",
+        "address: 'http://proxy.example.org'",
+        "address: 'http://user:word@proxy.example.org:3128'",
+        "address: 'http://proxy.example.org:3128', roots: [system]",
+        "address: 'https://proxy.example.org:3128', login: {user: 'a:b', password: p}",
+        "address: 'https://proxy.example.org:3128', login: {user: gate}",
+        "address: 'http://proxy.example.org:3128', resolve: dns, except: [UP.example.org]",
+        "host: proxy.example.org",
+    ];
+    let proxies = proxies.map(proxy);
+    let proxies = proxies.each_ref().map(|to| ("pins: {}", &**to));
+    let hosts = [
+        "hosts: {api.example.com: {roots: [pki/p.crt]}}",
+        "hosts: {api.example.com: {roots: []}}",
+        "hosts: {'*.example.com': {}}",
+    ];
+    let hosts = hosts.map(|to| ("pins: {}", to));
+    insta::assert_snapshot!(said_of(&[&proxies[..], &hosts[..]].concat()), @r#"
+    proxy: {address: 'http://proxy.example.org:3128'}
+      nothing
+    proxy: {address: 'https://[2001:db8::1]:3129', roots: [system, pki/p.crt], except: [near.example.org, '*.example.org:8443']}
+      nothing
+    proxy: {address: 'http://proxy.example.org:3128', login: {user: gate, password: proxy-password}}
+      warning: tollgate.yaml:22:10: the login goes to the proxy without TLS; whoever is on the way can read the password: https:// where the proxy takes it
+    proxy: {address: 'http://proxy.example.org:3128', resolve: proxy}
+      warning: tollgate.yaml:22:62: the proxy resolves names, and nobody checks the addresses; a name that a rule allows may lead inside your network, unless the proxy itself forbids it
+    proxy: {address: proxy.example.org:3128}
+      tollgate.yaml:22:20: this is no address of a proxy; write it like http://proxy.example.org:3128, or https:// if it speaks TLS; a login stands beside it
+    proxy: {address: 'http://proxy.example.org'}
+      tollgate.yaml:22:20: this is no address of a proxy; write it like http://proxy.example.org:3128, or https:// if it speaks TLS; a login stands beside it
+    proxy: {address: 'http://user:word@proxy.example.org:3128'}
+      tollgate.yaml:22:20: this is no address of a proxy; write it like http://proxy.example.org:3128, or https:// if it speaks TLS; a login stands beside it
+    proxy: {address: 'http://proxy.example.org:3128', roots: [system]}
+      tollgate.yaml:22:10: roots are named for a proxy without TLS; write https:// in its address, or take roots away
+    proxy: {address: 'https://proxy.example.org:3128', login: {user: 'a:b', password: p}}
+      tollgate.yaml:22:68: "a:b" is no user; a user has printable ASCII without colons and braces
+    proxy: {address: 'https://proxy.example.org:3128', login: {user: gate}}
+      tollgate.yaml:22:61: the key "password" is missing; it is mandatory
+    proxy: {address: 'http://proxy.example.org:3128', resolve: dns, except: [UP.example.org]}
+      tollgate.yaml:22:62: "dns" is not known here; it is one of gate, proxy
+      tollgate.yaml:22:76: "UP.example.org" is no host in canonical form; its canonical form is up.example.org
+    proxy: {host: proxy.example.org}
+      tollgate.yaml:22:10: the key "address" is missing; it is mandatory
+      tollgate.yaml:22:11: unknown key "host"; the keys here are address, roots, login, except, resolve
+    hosts: {api.example.com: {roots: [pki/p.crt]}}
+      nothing
+    hosts: {api.example.com: {roots: []}}
+      tollgate.yaml:22:36: this list is empty; name one at least
+    hosts: {'*.example.com': {}}
+      tollgate.yaml:22:11: "*.example.com" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
+      tollgate.yaml:22:28: the key "roots" is missing; it is mandatory
+    "#);
+}
+
+#[test]
 fn vault() {
     insta::assert_snapshot!(said_of(&[
         ("address: https://vault.example.org:8200", "address: http://vault.example.org:8200"),
@@ -173,27 +237,27 @@ fn vault() {
         ("secret_id: vault/secret-id}", "mount: ../approle}"),
     ]), @r#"
     address: http://vault.example.org:8200
-      tollgate.yaml:26:12: "http://vault.example.org:8200" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+      tollgate.yaml:31:12: "http://vault.example.org:8200" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
     address: https://user@vault.example.org
-      tollgate.yaml:26:12: "https://user@vault.example.org" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+      tollgate.yaml:31:12: "https://user@vault.example.org" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
     address: https://vault.example.org/v1
-      tollgate.yaml:26:12: "https://vault.example.org/v1" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+      tollgate.yaml:31:12: "https://vault.example.org/v1" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
     address: https://vault.example.org/
       nothing
       namespace: team/a
 
-      tollgate.yaml:26:3: the key "ca" is missing; it is mandatory
+      tollgate.yaml:31:3: the key "ca" is missing; it is mandatory
       ca: pki/vault-ca.crt
       namespace: /team
 
-      tollgate.yaml:28:14: "/team" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
+      tollgate.yaml:33:14: "/team" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
       ca: pki/vault-ca.crt
       token: hvs.secret
 
-      tollgate.yaml:28:3: unknown key "token"; the keys here are address, ca, namespace, approle
+      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, namespace, approle
     mount: ../approle}
-      tollgate.yaml:28:12: the key "secret_id" is missing; it is mandatory
-      tollgate.yaml:28:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
+      tollgate.yaml:33:12: the key "secret_id" is missing; it is mandatory
+      tollgate.yaml:33:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     "#);
 }
 
@@ -215,19 +279,19 @@ fn admin_and_drain_delay() {
     admin: unix:/run/tollgate/admin.sock
       nothing
     admin: 0.0.0.0:9901
-      tollgate.yaml:63:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:68:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: '[::]:9901'
-      tollgate.yaml:63:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:68:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: 192.0.2.1:9901
-      tollgate.yaml:63:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:68:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: localhost:9901
-      tollgate.yaml:63:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+      tollgate.yaml:68:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     admin: 'unix:'
-      tollgate.yaml:63:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+      tollgate.yaml:68:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
     drain_delay: 0s
       nothing
     drain_delay: 0
-      tollgate.yaml:67:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:72:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -254,24 +318,24 @@ fn events_and_bounds() {
         ("drain: 10m ", "drain: 10 "),
     ]), @r#"
     {stdout: false}
-      tollgate.yaml:32:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
+      tollgate.yaml:37:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
     {stdout: false, file: events.jsonl, intent: all}
       nothing
     {stdout: yes, file: , intent: none}
-      tollgate.yaml:32:18: "yes" is no truth value; write true or false, without quotes
-      tollgate.yaml:32:39: "none" is not known here; it is one of writes, all
+      tollgate.yaml:37:18: "yes" is no truth value; write true or false, without quotes
+      tollgate.yaml:37:39: "none" is not known here; it is one of writes, all
     attempts: 6000 
-      tollgate.yaml:35:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:40:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
     attempts: 0/min 
-      tollgate.yaml:35:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:40:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
     connections: 0 
-      tollgate.yaml:36:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:41:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: 1048577 
-      tollgate.yaml:36:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:41:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: '4096' 
-      tollgate.yaml:36:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:41:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
     drain: 10 
-      tollgate.yaml:37:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:42:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -294,7 +358,7 @@ fn the_other_files() {
     # revoked: revoked
       nothing
     revoked: null
-      tollgate.yaml:42:10: the value is missing; write one, or take the key away if it is optional
+      tollgate.yaml:47:10: the value is missing; write one, or take the key away if it is optional
     "#);
 }
 
@@ -306,10 +370,10 @@ fn timeouts() {
         ("answer: 10m ", "first_byte: 10m "),
     ]), @r#"
     connect: 5 
-      tollgate.yaml:57:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:62:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
     request: 0s 
-      tollgate.yaml:58:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:63:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
     first_byte: 10m 
-      tollgate.yaml:59:3: unknown key "first_byte"; the keys here are connect, request, answer
+      tollgate.yaml:64:3: unknown key "first_byte"; the keys here are connect, request, answer
     "#);
 }

@@ -27,6 +27,7 @@ pub(crate) struct Builder {
     stdout: Stdout,
     stderr: Stderr,
     files: Vec<(String, String)>,
+    secrets: Vec<(String, String)>,
     environment: Vec<(String, String)>,
 }
 
@@ -38,6 +39,7 @@ impl Builder {
             stdout: Stdout::default(),
             stderr: Stderr::default(),
             files: Vec::new(),
+            secrets: Vec::new(),
             environment: Vec::new(),
         }
     }
@@ -76,6 +78,24 @@ impl Builder {
     pub(crate) fn admin(self) -> Builder {
         self.setting("admin: 127.0.0.1:0")
             .setting("drain_delay: 0s")
+    }
+
+    /// Who vouches for upstreams: a list as in `upstream.roots`.
+    pub(crate) fn roots(mut self, roots: &str) -> Builder {
+        self.plan.roots = Some(roots.to_owned());
+        self
+    }
+
+    /// More of the mapping `upstream` in `tollgate.yaml`.
+    pub(crate) fn upstream(mut self, more: &str) -> Builder {
+        self.plan.upstream += &format!(", {more}");
+        self
+    }
+
+    /// A file that only the gate can read, with a secret that must be seen nowhere.
+    pub(crate) fn secret(mut self, path: &str, secret: &str) -> Builder {
+        self.secrets.push((path.to_owned(), secret.to_owned()));
+        self
     }
 
     /// Credentials come from Vault.
@@ -156,6 +176,10 @@ impl Builder {
         self.plan.write(dir.path(), &places);
         for (path, text) in &self.files {
             std::fs::write(dir.path().join(path), text).unwrap();
+        }
+        for (path, secret) in &self.secrets {
+            canaries.know(secret);
+            pki::write_private(&dir.path().join(path), secret);
         }
         Surroundings {
             places,

@@ -212,6 +212,10 @@ pub(crate) struct Plan {
     pub(crate) cleartext: Vec<String>,
     /// Lines of `tollgate.yaml` that stand in for the usual ones with the same first word, or are added.
     pub(crate) lines: Vec<String>,
+    /// Who vouches for upstreams, where it is not the usual authority.
+    pub(crate) roots: Option<String>,
+    /// What else stands in `upstream`, each with a comma before it.
+    pub(crate) upstream: String,
     /// Whether credentials come from Vault, and not from files.
     pub(crate) from_vault: bool,
     /// How long a value without a lease of its own may be served.
@@ -245,8 +249,10 @@ impl Plan {
             format!("trust_domains: {{{TRUST_DOMAIN}: {{bundle: pki/agents-ca.crt}}}}"),
             "interception: {ca: pki/interception-ca.crt, key: pki/interception-ca.key}".into(),
             format!(
-                "upstream: {{roots: [pki/upstream-ca.crt], dns: [\"{}\"]}}",
-                places.dns
+                "upstream: {{roots: {}, dns: [\"{}\"]{}}}",
+                self.roots.as_deref().unwrap_or("[pki/upstream-ca.crt]"),
+                places.dns,
+                self.upstream
             ),
             "events: {stdout: true, intent: all}".into(),
         ];
