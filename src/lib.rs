@@ -34,7 +34,7 @@
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
 //! | decides; pure, the day is a parameter | [`scope`] |
-//! | words | [`identity`], [`target`], `headers`, `secret`, [`refusal`], `outcome`, `metrics` (what is counted) |
+//! | words | [`identity`], [`target`], `headers`, `secret`, `regular` (files), [`refusal`], `outcome`, `metrics` (what is counted) |
 //!
 //! Two exceptions, each for a type that its owner must name: `event` notes what `limit` and `scope` decided, and
 //! `upstream` takes an `inject::Outbound`, since nothing else may leave.
@@ -70,6 +70,7 @@ mod outcome;
 mod proxy;
 pub mod refusal;
 mod refuse;
+mod regular;
 mod relay;
 pub mod scope;
 mod secret;

@@ -9,13 +9,14 @@
 //! Anchors, aliases, merge keys, tags, directives, duplicate keys and further documents are mistakes, because
 //! each lets a reviewer read something else than the gate does.
 
-use std::{collections::HashMap, fs::File, io::Read, path::Path, sync::Arc};
+use std::{collections::HashMap, io::Read, path::Path, sync::Arc};
 
 use serde_saphyr::granit_parser::{
     Event, Marker, Options, Parser, ScalarStyle, Span, StrInput, options,
 };
 
 use super::mistake::{Findings, Place, Wrong, quoted};
+use crate::regular;
 
 /// The longest settings file that is read.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -60,7 +61,7 @@ pub(crate) struct Entry {
 pub(crate) fn read(path: &Path, file: &Arc<str>, findings: &Findings) -> Option<String> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
-    let outcome = File::open(path).and_then(|open| open.take(limit).read_to_end(&mut bytes));
+    let outcome = regular::open(path).and_then(|open| open.take(limit).read_to_end(&mut bytes));
     let wrong = match outcome {
         Err(error) => Wrong::new(
             format!("cannot read this file: {error}"),

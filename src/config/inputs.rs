@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
-    fs::{self, File},
+    fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -14,8 +13,8 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
-/// The most bytes of a file that are looked at; what the gate reads of one is less.
-const FILE_BYTES_MAX: u64 = 16 << 20;
+use crate::regular::{self, FILE_BYTES_MAX};
+
 /// How much of a file is read at a time.
 const PIECE_BYTES: usize = 8192;
 
@@ -113,11 +112,7 @@ fn add_file(contents: &mut Context, file: &Path) {
 
 /// Some of the files are secrets: what was read of one is wiped.
 fn add_contents(contents: &mut Context, file: &Path) -> io::Result<()> {
-    // Opening a pipe would wait for a writer.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut open = File::open(file)?.take(FILE_BYTES_MAX);
+    let mut open = regular::open(file)?.take(FILE_BYTES_MAX);
     let mut piece = Zeroizing::new([0; PIECE_BYTES]);
     loop {
         match open.read(piece.as_mut())? {

@@ -11,7 +11,12 @@ use rustls::{
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::secret::open_to_others;
+use zeroize::Zeroizing;
+
+use crate::{
+    regular::{self, FILE_BYTES_MAX},
+    secret::open_to_others,
+};
 
 /// A file that cannot be used, and why.
 #[derive(Debug)]
@@ -37,8 +42,7 @@ pub(super) fn because(path: &Path, what: impl fmt::Display) -> StoreError {
 
 /// The certificates of a PEM file, at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError> {
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| because(path, error))?;
-    let found: Vec<_> = found
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<_, _>>()
         .map_err(|error| because(path, error))?;
     if found.is_empty() {
@@ -52,9 +56,8 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The revocation lists of a PEM file, at least one.
 pub(crate) fn crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, StoreError> {
-    let found = CertificateRevocationListDer::pem_file_iter(path);
-    let found: Vec<_> = found
-        .and_then(Iterator::collect)
+    let found: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| because(path, error))?;
     if found.is_empty() {
         return Err(because(
@@ -68,13 +71,15 @@ pub(crate) fn crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'stat
 /// The private key of a PEM file that nobody but its owner can read.
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, StoreError> {
     check_private(path)?;
-    PrivateKeyDer::from_pem_file(path).map_err(|error| because(path, error))
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| because(path, error))
 }
 
 /// The text of a file that nobody but its owner can read.
-pub(crate) fn private_text(path: &Path) -> Result<String, StoreError> {
+pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, StoreError> {
     check_private(path)?;
-    std::fs::read_to_string(path).map_err(|error| because(path, error))
+    let bytes = read(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| because(path, error))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// The trust anchors of a PEM file.
@@ -101,6 +106,10 @@ pub(crate) fn system_certificates() -> Vec<CertificateDer<'static>> {
         tracing::warn!(%error, "some of the system's roots cannot be read");
     }
     found.certs
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    regular::read(path, FILE_BYTES_MAX).map_err(|error| because(path, error))
 }
 
 /// A key that others can read is no secret: refused, with the command that mends it.

@@ -1,5 +1,7 @@
 //! A secret is read only for a call that may be made, travels only to its own upstream, and without it no call leaves.
 
+use std::fs;
+
 use tokio::task::JoinSet;
 use tollgate::refusal::Reason;
 
@@ -191,6 +193,28 @@ async fn logs_in_once_more_when_vault_forgot_its_token() {
     let agent = world.agent("reader");
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
     world.vault().forget_tokens();
+    assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
+    assert_eq!(world.vault().logins(), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
+        .vault()
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let path = world.dir().join("secrets/secret_id");
+    let same = fs::read_to_string(&path).unwrap();
+    // the same id on two lines less one: another content, and as good a login
+    fs::write(&path, format!("{}\n", same.trim_end())).unwrap();
+    let said = world.reload().await;
+    assert!(said.contains("in force"), "{said}");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    assert_eq!(world.vault().logins(), 1);
     assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
     assert_eq!(world.vault().logins(), 2);
     world.finish().await;

@@ -37,6 +37,7 @@ mod placement;
 mod proxy;
 mod refusals;
 mod reload;
+mod revocation;
 mod roots;
 mod rotation;
 mod scope;

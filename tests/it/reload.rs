@@ -144,45 +144,6 @@ async fn keeps_the_last_good_settings_when_a_file_is_broken_and_says_which() {
 }
 
 #[tokio::test]
-async fn no_broken_file_delays_a_revocation() {
-    let world = reader("GET api.a.test/v1/**").role("other", "GET api.b.test/**");
-    let bundle = |crls: &str| {
-        format!("trust_domains: {{td.test: {{bundle: pki/agents-ca.crt, crls: [{crls}]}}}}")
-    };
-    let (stolen, good) = (world.pki.agent("reader"), world.pki.agent("reader"));
-    let nobody = world.pki.agents.revokes(&[]);
-    let world = world
-        .setting(&bundle("agents.crl"))
-        .file("agents.crl", &nobody)
-        .start()
-        .await;
-    let [mut stolen_wire, mut good_wire] = [
-        world.agent_showing(Some(stolen)).tunnel("api.a.test").await,
-        world.agent_showing(Some(good)).tunnel("api.a.test").await,
-    ];
-    let mut other = world.agent("other").tunnel("api.b.test").await;
-    for wire in [&mut stolen_wire, &mut good_wire] {
-        assert_eq!(wire.call("GET /v1/x", "api.a.test").await.status, 200);
-    }
-    fs::write(world.dir().join("roles/other.yaml"), "purpose: [\n").unwrap();
-    fs::write(
-        world.dir().join("revoked"),
-        format!("{}\n", spiffe_id("other")),
-    )
-    .unwrap();
-    assert_eq!(other.rest().await, b"");
-    world.refusals(Reason::Revoked, 1).await;
-    let list = world.pki.agents.revokes(&[stolen_wire.identity()]);
-    fs::write(world.dir().join("agents.crl"), list).unwrap();
-    let said = world.reload().await;
-    assert!(said.contains("not reloaded"), "{said}");
-    assert_eq!(stolen_wire.rest().await, b"");
-    world.refusals(Reason::CertificateInvalid, 1).await;
-    assert_eq!(good_wire.call("GET /v1/x", "api.a.test").await.status, 200);
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn a_removed_rule_ends_its_streams_and_tunnels_and_no_others() {
     let world = reader("GET api.a.test/v1/**; GET api.a.test/v2/**; GET api.b.test/**")
         .start()
@@ -369,27 +330,6 @@ async fn a_credential_of_another_source_is_fetched_anew_and_shares_no_connection
     world.reload().await;
     assert_eq!(agent.call(GET).await.status, 200);
     assert_eq!(world.upstream("api.a.test").connections().len(), 2);
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
-    let world = reader("GET api.a.test/v1/**; GET api.b.test/**")
-        .vault()
-        .start()
-        .await;
-    let agent = world.agent("reader");
-    assert_eq!(agent.call(GET).await.status, 200);
-    let path = world.dir().join("secrets/secret_id");
-    let same = fs::read_to_string(&path).unwrap();
-    // the same id on two lines less one: another content, and as good a login
-    fs::write(&path, format!("{}\n", same.trim_end())).unwrap();
-    let said = world.reload().await;
-    assert!(said.contains("in force"), "{said}");
-    assert_eq!(agent.call(GET).await.status, 200);
-    assert_eq!(world.vault().logins(), 1);
-    assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
-    assert_eq!(world.vault().logins(), 2);
     world.finish().await;
 }
 

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore};
-use zeroize::Zeroizing;
 
 use super::{StartError, unusable};
 use crate::{
@@ -84,7 +83,7 @@ fn verified_by(roots: &[Root], key: &str) -> Result<Arc<ClientConfig>, StartErro
 fn proxy(configured: &config::Proxy) -> Result<Proxy, StartError> {
     let roots = configured.roots.as_deref();
     let login = configured.login.as_ref().map(|login| {
-        let password = Zeroizing::new(stores::private_text(&login.password).map_err(unusable)?);
+        let password = stores::private_text(&login.password).map_err(unusable)?;
         let unfit = |error| StartError::because(&login.password.display().to_string(), error);
         let password = Secret::from_outside(password).map_err(unfit)?;
         let user = login.user.clone();

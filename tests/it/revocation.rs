@@ -1,0 +1,73 @@
+//! Access that is taken away ends, whatever state files of others are in.
+
+use std::{fs, process::Command};
+
+use tollgate::refusal::Reason;
+
+use crate::world::{
+    World,
+    builder::Builder,
+    pki::{Authority, spiffe_id},
+};
+
+const GET: &str = "GET http://api.a.test/v1/x";
+
+fn reader(rules: &str) -> Builder {
+    World::new().role("reader", rules)
+}
+
+#[tokio::test]
+async fn no_broken_file_delays_a_revocation() {
+    let world = reader("GET api.a.test/v1/**").role("other", "GET api.b.test/**");
+    let bundle = |crls: &str| {
+        format!("trust_domains: {{td.test: {{bundle: pki/agents-ca.crt, crls: [{crls}]}}}}")
+    };
+    let (stolen, good) = (world.pki.agent("reader"), world.pki.agent("reader"));
+    let nobody = world.pki.agents.revokes(&[]);
+    let world = world
+        .setting(&bundle("agents.crl"))
+        .file("agents.crl", &nobody)
+        .start()
+        .await;
+    let [mut stolen_wire, mut good_wire] = [
+        world.agent_showing(Some(stolen)).tunnel("api.a.test").await,
+        world.agent_showing(Some(good)).tunnel("api.a.test").await,
+    ];
+    let mut other = world.agent("other").tunnel("api.b.test").await;
+    for wire in [&mut stolen_wire, &mut good_wire] {
+        assert_eq!(wire.call("GET /v1/x", "api.a.test").await.status, 200);
+    }
+    fs::write(world.dir().join("roles/other.yaml"), "purpose: [\n").unwrap();
+    fs::write(
+        world.dir().join("revoked"),
+        format!("{}\n", spiffe_id("other")),
+    )
+    .unwrap();
+    assert_eq!(other.rest().await, b"");
+    world.refusals(Reason::Revoked, 1).await;
+    let list = world.pki.agents.revokes(&[stolen_wire.identity()]);
+    fs::write(world.dir().join("agents.crl"), list).unwrap();
+    let said = world.reload().await;
+    assert!(said.contains("not reloaded"), "{said}");
+    assert_eq!(stolen_wire.rest().await, b"");
+    world.refusals(Reason::CertificateInvalid, 1).await;
+    assert_eq!(good_wire.call("GET /v1/x", "api.a.test").await.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_manifests_holds_up_nothing() {
+    let world = reader("GET api.a.test/v1/**").start().await;
+    let agent = world.agent("reader");
+    let mut ends = agent.tunnel("api.a.test").await;
+    let pipe = world.dir().join("roles/pipe.yaml");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    Authority::new("the next agents CA").write(&world.dir().join("pki"), "agents-ca");
+    let said = world.reload().await;
+    assert!(said.contains("not reloaded"), "{said}");
+    assert!(world.gate.stderr().contains("it is no regular file"));
+    assert_eq!(ends.rest().await, b"");
+    world.refusals(Reason::CertificateInvalid, 1).await;
+    world.finish().await;
+}
