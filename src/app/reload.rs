@@ -5,7 +5,12 @@
 //! those name are read again: so a mistake in one team's manifest holds up neither a certificate that was renewed nor
 //! an authority or a revocation list that was changed. The revoked list is not followed here but by itself.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use time::OffsetDateTime;
 use tokio::{
@@ -31,6 +36,9 @@ use crate::{
 /// How often the files are looked at; what changed must look the same twice, so that nothing half written is read.
 /// Not more often, because there may be ten thousand manifests to look at.
 const LOOK_TIME: Duration = Duration::from_secs(2);
+/// At how many looks in a row files may change and change again until they are read all the same: a file that never
+/// comes to rest must not keep a revocation in another one from being seen.
+const LOOKS_MAX: u32 = 3;
 /// How often the files are read before one that is named by another is waited for no longer.
 const READINGS_MAX: usize = 3;
 /// The most mistakes that are told one by one.
@@ -66,6 +74,21 @@ enum Outcome {
     Refused,
 }
 
+/// Files that hold something else than when they were read.
+#[derive(Debug, Default)]
+struct Moving {
+    held: Option<Digest>,
+    looks: u32,
+}
+
+impl Moving {
+    /// Whether files that hold `now` have come to rest, or are waited for no longer.
+    fn rests(&mut self, now: Digest) -> bool {
+        self.looks += 1;
+        self.held.replace(now) == Some(now) || self.looks >= LOOKS_MAX
+    }
+}
+
 impl Reloader {
     /// Follows the settings that are in force with `parts`; where the revoked list is, is told to `revoked`.
     pub(super) fn new(
@@ -90,7 +113,7 @@ impl Reloader {
     pub(super) async fn follow(mut self, mut stopped: Ending) -> Reloader {
         let mut ticks = interval(LOOK_TIME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut moving = None;
+        let mut moving = Moving::default();
         loop {
             let cause = tokio::select! {
                 biased;
@@ -99,7 +122,7 @@ impl Reloader {
                 _ = ticks.tick() => self.settled(&mut moving).await,
             };
             if let Some(cause) = cause {
-                moving = None;
+                moving = Moving::default();
                 self = self.reload(cause).await;
             }
         }
@@ -113,20 +136,24 @@ impl Reloader {
     }
 
     /// Whether the files hold something else than when they were read, and have come to rest.
-    async fn settled(&self, moving: &mut Option<Digest>) -> Option<Cause> {
+    async fn settled(&self, moving: &mut Moving) -> Option<Cause> {
         let inputs = self.inputs.clone();
         let now = spawn_blocking(move || inputs.digest()).await.ok()?;
-        let before = moving.replace(now);
+        if self.seen == Some(now) {
+            *moving = Moving::default();
+            return None;
+        }
         let first = self.seen.is_none();
-        let changed = self.seen != Some(now) && before == Some(now);
-        (first || changed).then_some(Cause::Content)
+        (first || moving.rests(now)).then_some(Cause::Content)
     }
 
     /// Reads everything again and takes it over if it is good.
     async fn reload(self, cause: Cause) -> Reloader {
         let reloading = spawn_blocking(move || {
             let mut this = self;
-            let outcome = this.attempt();
+            // A fault of the gate's own that some file brings out is no reason to follow none of them any more.
+            let outcome = catch_unwind(AssertUnwindSafe(|| this.attempt()));
+            let outcome = outcome.unwrap_or_else(|_told| this.refresh());
             this.tell(cause, outcome);
             this
         });
@@ -152,10 +179,7 @@ impl Reloader {
         });
         match taken {
             Ok((settings, parts)) => self.take(settings, parts),
-            Err(()) => {
-                self.refresh();
-                Outcome::Refused
-            }
+            Err(()) => self.refresh(),
         }
     }
 
@@ -201,8 +225,8 @@ impl Reloader {
         Outcome::Changed
     }
 
-    /// Reads again what the settings in force name, each by itself.
-    fn refresh(&mut self) {
+    /// The settings were refused: reads again what those in force name, each by itself.
+    fn refresh(&mut self) -> Outcome {
         match self.parts.again(&self.settings, Failed::KeepsLast) {
             Ok(parts) if parts.same(&self.parts) => {}
             Ok(parts) => {
@@ -213,6 +237,7 @@ impl Reloader {
                 tracing::error!(%error, "the settings in force cannot be put together anew")
             }
         }
+        Outcome::Refused
     }
 
     /// Puts `parts` in force with the last good settings, and ends what these no longer allow.

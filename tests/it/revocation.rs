@@ -1,7 +1,15 @@
 //! Access that is taken away ends, whatever state files of others are in.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use tokio::time::{Duration, interval};
 use tollgate::refusal::Reason;
 
 use crate::world::{
@@ -69,5 +77,31 @@ async fn a_pipe_among_the_manifests_holds_up_nothing() {
     assert!(world.gate.stderr().contains("it is no regular file"));
     assert_eq!(ends.rest().await, b"");
     world.refusals(Reason::CertificateInvalid, 1).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_that_never_comes_to_rest_holds_up_no_other() {
+    let world = reader("GET api.a.test/v1/**").start().await;
+    let mut ends = world.agent("reader").tunnel("api.a.test").await;
+    let (file, done) = (
+        world.dir().join("roles/notes.txt"),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let ended = done.clone();
+    let restless = tokio::spawn(async move {
+        let mut ticks = interval(Duration::from_millis(100));
+        let mut count = 0;
+        while !ended.load(Ordering::Acquire) {
+            ticks.tick().await;
+            count += 1;
+            fs::write(&file, format!("{count}")).unwrap();
+        }
+    });
+    Authority::new("the next agents CA").write(&world.dir().join("pki"), "agents-ca");
+    assert_eq!(ends.rest().await, b"");
+    world.refusals(Reason::CertificateInvalid, 1).await;
+    done.store(true, Ordering::Release);
+    restless.await.unwrap();
     world.finish().await;
 }
