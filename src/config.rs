@@ -39,7 +39,7 @@ pub(crate) use self::{
     catalogue::{Credential, Source},
     exception::{Danger, Exception, Exceptions},
     fields::distance,
-    gate::{Admin, Dns, Gate, Proxy, Resolves, Root, Vault},
+    gate::{Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault},
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},

@@ -17,6 +17,7 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
@@ -57,34 +58,76 @@ pub(crate) struct Agents {
     pub(crate) bundles: BTreeMap<Box<str>, Validity>,
 }
 
+/// What the listener shows: a chain and the key of its leaf.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    certified: Arc<CertifiedKey>,
+    validity: Validity,
+}
+
 /// Whom a trust domain vouches for.
 #[derive(Debug)]
 pub(crate) struct Bundle {
-    /// Its authorities.
-    pub(crate) roots: RootCertStore,
-    /// When all of them hold.
-    pub(crate) validity: Validity,
-    /// What they revoked (RFC 5280 section 5). If there is any list, every issuer in a chain needs one.
-    pub(crate) crls: Vec<CertificateRevocationListDer<'static>>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// When all of its authorities hold.
+    validity: Validity,
+}
+
+impl Shown {
+    /// What a chain that holds for this long and its key make.
+    ///
+    /// # Errors
+    /// The key cannot be used, or is another's.
+    pub(crate) fn new(
+        (chain, validity): (Vec<CertificateDer<'static>>, Validity),
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Shown, rustls::Error> {
+        let certified = CertifiedKey::from_der(chain, key, &provider())?;
+        Ok(Shown {
+            certified: Arc::new(certified),
+            validity,
+        })
+    }
+}
+
+impl Bundle {
+    /// A trust domain with these authorities, which hold for this long, and what they revoked (RFC 5280 section 5). If
+    /// there is any list, every issuer in a chain needs one.
+    ///
+    /// # Errors
+    /// There is no authority, or a list cannot be read.
+    pub(crate) fn new(
+        (roots, validity): (RootCertStore, Validity),
+        crls: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Result<Bundle, rustls::Error> {
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .with_crls(crls)
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        Ok(Bundle { verifier, validity })
+    }
 }
 
 impl Agents {
     /// TLS 1.3, a client certificate always, no resumption (a resumed session would skip the verification of the
     /// certificate) and so no early data.
-    pub(crate) fn new(
-        (chain, shown): (Vec<CertificateDer<'static>>, Validity),
-        key: PrivateKeyDer<'static>,
-        bundles: HashMap<String, Bundle>,
+    pub(crate) fn new<'b>(
+        shown: &Shown,
+        bundles: impl Iterator<Item = (&'b str, &'b Bundle)>,
     ) -> Result<Agents, rustls::Error> {
-        let provider = provider();
-        let ends = bundles.iter();
-        let ends = ends.map(|(domain, bundle)| (domain.as_str().into(), bundle.validity));
-        let ends = ends.collect();
-        let verifier = Arc::new(agent_verifier(&provider, bundles)?);
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let (mut verifiers, mut ends) = (HashMap::new(), BTreeMap::new());
+        for (domain, bundle) in bundles {
+            verifiers.insert(domain.to_owned(), bundle.verifier.clone());
+            ends.insert(domain.into(), bundle.validity);
+        }
+        let verifier = AgentVerifier::new(verifiers)
+            .ok_or_else(|| rustls::Error::General("no trust domain is configured".to_owned()))?;
+        let verifier = Arc::new(verifier);
+        let certificate = SingleCertAndKey::from(shown.certified.clone());
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(verifier.clone())
-            .with_single_cert(chain, key)?;
+            .with_cert_resolver(Arc::new(certificate));
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -92,28 +135,10 @@ impl Agents {
         Ok(Agents {
             config: Arc::new(config),
             verifier,
-            shown,
+            shown: shown.validity,
             bundles: ends,
         })
     }
-}
-
-fn agent_verifier(
-    provider: &Arc<CryptoProvider>,
-    bundles: HashMap<String, Bundle>,
-) -> Result<AgentVerifier, rustls::Error> {
-    let mut verifiers: HashMap<String, Arc<dyn ClientCertVerifier>> =
-        HashMap::with_capacity(bundles.len());
-    for (domain, Bundle { roots, crls, .. }) in bundles {
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .with_crls(crls)
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifiers.insert(domain, verifier);
-    }
-    AgentVerifier::new(verifiers)
-        .ok_or_else(|| rustls::Error::General("no trust domain is configured".to_owned()))
 }
 
 /// How upstreams are spoken to: TLS 1.2 or 1.3, verified against `roots`, no early data.

@@ -3,6 +3,7 @@
 //! A part is kept while what it is made of stays the same, so that a reload that does not concern it loses nothing:
 //! resting connections, leases at hand, leaves that were signed.
 
+mod agents;
 mod upstream;
 
 use std::{
@@ -19,8 +20,9 @@ use crate::{
         Credential, Entry, LeaseNames, Source,
         vault::{AppRole, Vault, VaultSettings},
     },
+    identity::TrustDomain,
     metrics::VaultErrors,
-    tls::{self, mint::Mint, stores, validity::Validity},
+    tls::{self, mint::Mint, stores},
     upstream::Upstream,
 };
 
@@ -30,6 +32,9 @@ pub(super) struct Parts {
     /// Where the gate itself listens, which no call may reach.
     own: Arc<[SocketAddr]>,
     names: LeaseNames,
+    shown: Part<tls::Shown>,
+    bundles: BTreeMap<TrustDomain, Part<tls::Bundle>>,
+    /// Made of the two before.
     pub(super) agents: Part<tls::Agents>,
     pub(super) mint: Part<Mint>,
     pub(super) upstream: Part<Upstream>,
@@ -140,15 +145,28 @@ struct Making<'m> {
 
 impl Making<'_> {
     fn all(self) -> Result<Parts, StartError> {
-        let agents = self.part(|last| &last.agents, agents_made_of, agents)?;
-        let mint = self.part(|last| &last.mint, mint_made_of, mint)?;
+        let gate = &self.settings.gate;
+        let shown = self.part(
+            self.last.map(|last| &last.shown),
+            agents::shown_made_of(&gate.certificate),
+            || agents::shown(&gate.certificate),
+        )?;
+        let bundles = self.bundles()?;
+        let agents = self.part(
+            self.last.map(|last| &last.agents),
+            agents::made_of(&shown, &bundles),
+            || agents::agents(&shown, &bundles),
+        )?;
+        let mint = self.part(self.last.map(|last| &last.mint), mint_made_of(gate), || {
+            mint(gate)
+        })?;
         let upstream = self.part(
-            |last| &last.upstream,
-            upstream::made_of,
-            |settings| upstream::made(settings, self.own.clone()),
+            self.last.map(|last| &last.upstream),
+            upstream::made_of(gate),
+            || upstream::made(gate, self.own.clone()),
         )?;
         // Last of those that can fail, since an adopted change cannot be taken back.
-        let vault = match &self.settings.gate.vault {
+        let vault = match &gate.vault {
             Some(vault) => Some(self.vault(vault)?),
             None => None,
         };
@@ -156,6 +174,8 @@ impl Making<'_> {
         Ok(Parts {
             own: self.own,
             names: self.names,
+            shown,
+            bundles,
             agents,
             mint,
             upstream,
@@ -165,19 +185,29 @@ impl Making<'_> {
         })
     }
 
+    /// Each trust domain by itself: a mistake in the files of one holds up no other.
+    fn bundles(&self) -> Result<BTreeMap<TrustDomain, Part<tls::Bundle>>, StartError> {
+        let domains = self.settings.gate.trust_domains.iter();
+        let bundles = domains.map(|(domain, bundle)| {
+            let part = self.part(
+                self.last.and_then(|last| last.bundles.get(domain)),
+                agents::bundle_made_of(bundle),
+                || agents::bundle(bundle),
+            )?;
+            Ok((domain.clone(), part))
+        });
+        bundles.collect()
+    }
+
     fn part<T>(
         &self,
-        of: impl Fn(&Parts) -> &Part<T>,
-        made_of: impl Fn(&config::Gate) -> Digest,
-        make: impl FnOnce(&config::Gate) -> Result<T, StartError>,
+        last: Option<&Part<T>>,
+        made_of: Digest,
+        make: impl FnOnce() -> Result<T, StartError>,
     ) -> Result<Part<T>, StartError> {
-        let (last, made_of) = (self.last.map(of), made_of(&self.settings.gate));
         match Part::unchanged(last, made_of) {
             Some(unchanged) => Ok(unchanged),
-            None => self.or_last(
-                last,
-                make(&self.settings.gate).map(|value| Part::new(made_of, value)),
-            ),
+            None => self.or_last(last, make().map(|value| Part::new(made_of, value))),
         }
     }
 
@@ -268,42 +298,6 @@ impl Making<'_> {
 
 fn unusable(error: impl std::fmt::Display) -> StartError {
     StartError(error.to_string())
-}
-
-fn agents_made_of(settings: &config::Gate) -> Digest {
-    let shown = [&settings.certificate.chain, &settings.certificate.key];
-    let bundles = settings.trust_domains.values();
-    let bundles =
-        bundles.flat_map(|bundle| std::iter::once(&bundle.authorities).chain(&bundle.crls));
-    let text = format!("{:?}{:?}", settings.certificate, settings.trust_domains);
-    Digest::of(&text, shown.into_iter().chain(bundles).map(|path| &**path))
-}
-
-fn agents(settings: &config::Gate) -> Result<tls::Agents, StartError> {
-    let chain = stores::certificates(&settings.certificate.chain).map_err(unusable)?;
-    let shown = Validity::of_all(&chain, &settings.certificate.chain).map_err(unusable)?;
-    let key = stores::key(&settings.certificate.key).map_err(unusable)?;
-    let mut bundles = HashMap::new();
-    for (domain, bundle) in &settings.trust_domains {
-        let mut crls = Vec::new();
-        for list in &bundle.crls {
-            crls.extend(stores::crls(list).map_err(unusable)?);
-        }
-        let authorities = stores::certificates(&bundle.authorities).map_err(unusable)?;
-        let trusted = tls::Bundle {
-            validity: Validity::of_all(&authorities, &bundle.authorities).map_err(unusable)?,
-            roots: stores::roots(&bundle.authorities).map_err(unusable)?,
-            crls,
-        };
-        bundles.insert(domain.to_string(), trusted);
-    }
-    tls::Agents::new((chain, shown), key, bundles).map_err(|error| {
-        let chain = settings.certificate.chain.display();
-        StartError::because(
-            &format!("the agents' listener ({chain} and the bundles)"),
-            error,
-        )
-    })
 }
 
 fn mint_made_of(settings: &config::Gate) -> Digest {

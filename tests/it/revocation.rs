@@ -81,6 +81,37 @@ async fn a_pipe_among_the_manifests_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_broken_file_of_one_trust_domain_or_of_the_gate_holds_up_no_other() {
+    let world = reader("GET api.a.test/v1/**");
+    let stolen = world.pki.agent("reader");
+    let nobody = world.pki.agents.revokes(&[]);
+    let other = Authority::new("another domain's CA").certificate.pem();
+    let world = world
+        .setting(
+            "trust_domains: {td.test: {bundle: pki/agents-ca.crt, crls: [agents.crl]}, other.test: {bundle: other.crt}}",
+        )
+        .file("agents.crl", &nobody)
+        .file("other.crt", &other)
+        .start()
+        .await;
+    let mut ends = world.agent_showing(Some(stolen)).tunnel("api.a.test").await;
+    fs::write(world.dir().join("other.crt"), "").unwrap();
+    let key = fs::read(world.dir().join("pki/gate.key")).unwrap();
+    let next = world.pki.gates.server(&["gate.test"]);
+    next.write(&world.dir().join("pki"), "gate");
+    fs::write(world.dir().join("pki/gate.key"), key).unwrap();
+    let list = world.pki.agents.revokes(&[ends.identity()]);
+    fs::write(world.dir().join("agents.crl"), list).unwrap();
+    let said = world.reload().await;
+    assert!(said.contains("not reloaded"), "{said}");
+    assert_eq!(ends.rest().await, b"");
+    world.refusals(Reason::CertificateInvalid, 1).await;
+    // the good certificate is still shown with its own key
+    assert_eq!(world.agent("reader").call(GET).await.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_file_that_never_comes_to_rest_holds_up_no_other() {
     let world = reader("GET api.a.test/v1/**").start().await;
     let mut ends = world.agent("reader").tunnel("api.a.test").await;
