@@ -1,7 +1,7 @@
 //! The revoked list is followed by its content: a line that is added takes effect within a second, without a signal,
 //! whatever state the other settings are in.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -19,40 +19,43 @@ use crate::{
 const READ_TIME: Duration = Duration::from_millis(500);
 
 /// Applies every change of the list, wherever the settings say it is; a list that cannot be read leaves in force what
-/// was revoked before.
+/// was revoked before. A new entry holds at once; one that is gone only when two readings agree, for a list that is
+/// being written anew is short or empty for a moment.
 pub(super) async fn follow(gate: Arc<Gate>, file: watch::Receiver<RevokedFile>) {
     let mut ticks = interval(READ_TIME);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = String::new();
+    let (mut told, mut before) = (String::new(), None);
     loop {
         ticks.tick().await;
         let reading = file.borrow().clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let mistakes = match read {
             Ok(Ok((revoked, mistakes))) => {
-                apply(&gate, revoked);
+                apply(&gate, &revoked, before.as_ref() == Some(&revoked));
+                before = Some(revoked);
                 mistakes
             }
             Ok(Err(mistakes)) => Some(mistakes),
-            // The task was cancelled, as this one is about to be.
-            Err(_cancelled) => None,
+            // The reading was cancelled, as this task is about to be, or a fault of the gate's own ended it.
+            Err(_unread) => None,
         };
         tell(&mut told, mistakes);
     }
 }
 
-fn apply(gate: &Gate, revoked: Revoked) {
+fn apply(gate: &Gate, read: &Revoked, rests: bool) {
     let before = gate.snapshot.load();
-    if *before.revoked == revoked.entries {
+    let entries = in_force(&before.revoked, &read.entries, rests);
+    if *before.revoked == entries {
         return;
     }
     tracing::warn!(
         before = before.revoked.len(),
-        now = revoked.entries.len(),
+        now = entries.len(),
         "the revoked list changed"
     );
     drop(before);
-    let entries = Arc::new(revoked.entries);
+    let entries = Arc::new(entries);
     gate.snapshot.rcu(|snapshot| Snapshot {
         revoked: entries.clone(),
         ..Snapshot::clone(snapshot)
@@ -65,6 +68,18 @@ fn apply(gate: &Gate, revoked: Revoked) {
     }
 }
 
+/// What is revoked after `read` was read and `before` was in force.
+fn in_force(
+    before: &HashSet<Box<str>>,
+    read: &HashSet<Box<str>>,
+    rests: bool,
+) -> HashSet<Box<str>> {
+    match rests {
+        true => read.clone(),
+        false => before.union(read).cloned().collect(),
+    }
+}
+
 /// Says what is wrong with the list, once for as long as it stays the same.
 fn tell(told: &mut String, mistakes: Option<Mistakes>) {
     let mistakes = mistakes
@@ -74,4 +89,18 @@ fn tell(told: &mut String, mistakes: Option<Mistakes>) {
         tracing::error!("revoked list: {mistakes}");
     }
     *told = mistakes;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_gone_holds_until_the_list_rests() {
+        let set = |entries: &[&str]| entries.iter().map(|entry| (*entry).into()).collect();
+        let (one, both, none) = (set(&["a"]), set(&["a", "b"]), set(&[]));
+        assert_eq!(in_force(&one, &set(&["b"]), false), both);
+        assert_eq!(in_force(&both, &none, false), both);
+        assert_eq!(in_force(&both, &none, true), none);
+    }
 }

@@ -4,7 +4,7 @@
 //! comments. It is a file of its own, and not YAML, so that in an emergency one line added by any tool is
 //! enough; so a line that cannot be read does not take the others out of force.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc};
+use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
 
 use super::{
     file,
@@ -45,10 +45,16 @@ impl RevokedFile {
 
     /// The text of the list; a list that is not named and not there is empty.
     pub(super) fn text(&self, findings: &Findings) -> Option<String> {
-        if !self.named && !self.path.exists() {
+        if !self.named && self.is_absent() {
             return Some(String::new());
         }
         file::read(&self.path, &self.name(), findings)
+    }
+
+    /// Whether nothing has the list's name. What is there and cannot be reached is not absent.
+    fn is_absent(&self) -> bool {
+        let seen = fs::symlink_metadata(&self.path);
+        seen.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     pub(super) fn name(&self) -> Arc<str> {

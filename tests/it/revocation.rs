@@ -15,6 +15,7 @@ use tollgate::refusal::Reason;
 use crate::world::{
     World,
     builder::Builder,
+    patience::until,
     pki::{Authority, spiffe_id},
 };
 
@@ -134,5 +135,27 @@ async fn a_file_that_never_comes_to_rest_holds_up_no_other() {
     world.refusals(Reason::CertificateInvalid, 1).await;
     done.store(true, Ordering::Release);
     restless.await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_reached_revokes_whom_it_did() {
+    let world = reader("GET api.a.test/v1/**").start().await;
+    let agent = world.agent("reader");
+    let list = world.dir().join("revoked");
+    fs::write(&list, format!("{}\n", spiffe_id("reader"))).unwrap();
+    until("the list in force", || {
+        let speech = world.gate.stderr();
+        speech.contains("the revoked list changed").then_some(())
+    })
+    .await;
+    world.refused(&agent.call(GET).await, Reason::Revoked).await;
+    fs::remove_file(&list).unwrap();
+    std::os::unix::fs::symlink("revoked", &list).unwrap();
+    until("what is wrong with it", || {
+        world.gate.stderr().contains("revoked list:").then_some(())
+    })
+    .await;
+    world.refused(&agent.call(GET).await, Reason::Revoked).await;
     world.finish().await;
 }
