@@ -172,7 +172,7 @@ impl<'s> Explanation<'s> {
             Form::Tunnel { connect, inside } => (connect, inside),
         };
         let (host, port) = tunnel::authority(&connect)?;
-        if let Some(exception) = exceptions.tunnel(&host, port, on) {
+        if let Some(exception) = exceptions.tunnel(role, (&host, port), on)? {
             return Ok(Way::Passage(exception.clone()));
         }
         let ingress = Ingress::Tunnel {

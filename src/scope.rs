@@ -212,6 +212,11 @@ impl Role {
         &self.rules
     }
 
+    /// Whether its review date is past on the day `today`: then it allows nothing.
+    pub fn is_overdue(&self, today: Date) -> bool {
+        today > self.review_by
+    }
+
     /// Whether a tunnel to `port` may be asked for: some rule names it. In clear, 80 stands for 443.
     pub fn may_tunnel(&self, port: u16) -> bool {
         self.names_port(port) || (port == 80 && self.names_port(443))
@@ -237,7 +242,7 @@ impl Role {
     ///
     /// Deny rules win; else the first matching allow rule in file order. Does not allocate.
     pub fn verdict(&self, target: &Target, today: Date) -> Result<Allowed<'_>, Denial<'_>> {
-        if today > self.review_by {
+        if self.is_overdue(today) {
             return Err(Denial::ReviewOverdue);
         }
         let mut allowed: Option<Allowed<'_>> = None;

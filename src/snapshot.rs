@@ -142,9 +142,17 @@ impl Standing {
     }
 
     /// The passage of a tunnel to `host` that nobody looks into, if an exception allows one.
-    pub(crate) fn passage(&self, host: &Host, port: u16, today: Date) -> Option<Passage> {
-        let exception = self.exceptions.tunnel(host, port, today)?;
-        Some(Passage::by(exception))
+    ///
+    /// # Errors
+    /// An exception does, but the role is past its review date.
+    pub(crate) fn passage(
+        &self,
+        host: &Host,
+        port: u16,
+        today: Date,
+    ) -> Result<Option<Passage>, Refusal> {
+        let exception = self.exceptions.tunnel(&self.role, (host, port), today)?;
+        Ok(exception.map(Passage::by))
     }
 
     /// Lets `passage` through the limit of its role.
@@ -160,7 +168,7 @@ impl Standing {
                 (target.host(), target.port())
             }
             What::Tunnel(host, port) => {
-                if self.passage(host, *port, today).is_none() {
+                if self.passage(host, *port, today)?.is_none() {
                     return Err(Refusal::because(
                         Reason::NoRule,
                         "no exception opens the tunnel any more",

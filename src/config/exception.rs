@@ -15,7 +15,8 @@ use super::{
     value::Value,
 };
 use crate::{
-    scope::{self, HostPattern},
+    refusal::{Reason, Refusal},
+    scope::{self, HostPattern, Role},
     target::{Host, address::Network},
 };
 
@@ -75,10 +76,23 @@ impl Exceptions {
             })
     }
 
-    /// What opens a tunnel to `host` on `port` that nobody looks into, if anything does.
-    pub(crate) fn tunnel(&self, host: &Host, port: u16, today: Date) -> Option<&Exception> {
-        self.in_force(host, port, today)
-            .find(|exception| matches!(exception.danger, Danger::Tunnel))
+    /// What opens a tunnel to `host` on `port` that nobody looks into, if anything does, for `role`, whose exceptions
+    /// these are.
+    ///
+    /// # Errors
+    /// Something does, but the role is past its review date.
+    pub(crate) fn tunnel(
+        &self,
+        role: &Role,
+        (host, port): (&Host, u16),
+        today: Date,
+    ) -> Result<Option<&Exception>, Refusal> {
+        let opens = |exception: &&Exception| matches!(exception.danger, Danger::Tunnel);
+        let exception = self.in_force(host, port, today).find(opens);
+        if exception.is_some() && role.is_overdue(today) {
+            return Err(Reason::ReviewOverdue.into());
+        }
+        Ok(exception)
     }
 
     /// What concerns `host` on `port` and holds on the day `today`.

@@ -205,6 +205,17 @@ fn the_day_decides_about_the_review() {
     assert_eq!(on(date!(2027 - 05 - 01)), Some(Reason::ReviewOverdue));
 }
 
+#[test]
+fn the_day_decides_about_a_tunnel_too() {
+    let exception =
+        "{role: triage, host: a.test, port: 9999, tunnel: true, reason: why, until: 2027-12-31}";
+    let (_directory, settings) = settings(&format!("exceptions: [{exception}]"), "  []\n");
+    let call = call(TRIAGE, "GET https://a.test:9999/x");
+    let on = |day| Explanation::of(&settings, &call, day).reason();
+    assert_eq!(on(date!(2027 - 01 - 01)), None);
+    assert_eq!(on(date!(2027 - 01 - 02)), Some(Reason::ReviewOverdue));
+}
+
 /// A role with exceptions, and pins.
 fn surrounded() -> (tempfile::TempDir, Settings) {
     let exception = |what: &str| {

@@ -117,7 +117,7 @@ fn grant(snapshot: &Snapshot, agent: &Agent, parts: &Parts) -> Result<Granted, R
     let now = OffsetDateTime::now_utc();
     let standing = snapshot.standing(&agent.caller, now)?;
     let (host, port) = authority(parts)?;
-    if let Some(passage) = standing.passage(&host, port, now.date()) {
+    if let Some(passage) = standing.passage(&host, port, now.date())? {
         Ok(Granted::Opaque(passage))
     } else if standing.role.may_tunnel(port) {
         Ok(Granted::Read(host, port))

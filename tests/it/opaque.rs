@@ -152,6 +152,24 @@ async fn an_exception_whose_day_is_over_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_role_past_its_review_date_has_none_and_loses_those_it_had() {
+    let overdue = || {
+        let role = Role::from("GET api.a.test/v1/**").review_by(&in_days(-1));
+        World::new().role("agent", role).opaque("agent", HOST)
+    };
+    let world = opened().start().await;
+    let (mut wire, answer) = ask(&world, "agent", HOST).await;
+    assert_eq!(answer.status, 200);
+    world.becomes(overdue());
+    world.reload().await;
+    assert_eq!(wire.rest().await, b"");
+    let reached = world.upstream(HOST).connections().len();
+    refused(&world, "agent", Reason::ReviewOverdue).await;
+    assert_eq!(world.upstream(HOST).connections().len(), reached);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn goes_to_no_internal_address() {
     let world = opened().guarded(HOST).start().await;
     let event = refused(&world, "agent", Reason::AddressForbidden).await;
