@@ -68,8 +68,11 @@ pub(crate) struct Call {
 /// What is under way.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// A request.
-    Request(Arc<Target>),
+    /// A request, and the name of the credential that it left with.
+    Request {
+        target: Arc<Target>,
+        credential: Option<Arc<str>>,
+    },
     /// An opaque tunnel to this host and port.
     Tunnel(Host, u16),
 }

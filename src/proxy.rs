@@ -168,7 +168,10 @@ async fn pass(
 
     // put it in, under way, on record, send it
     let call = Call {
-        what: What::Request(admission.permit().target().clone()),
+        what: What::Request {
+            target: admission.permit().target().clone(),
+            credential: loan.as_ref().map(|loan| loan.credential.name.clone()),
+        },
         route: route.clone(),
     };
     let outbound = Outbound::build(admission, route, loan, snapshot.upstream.request_timeout())?;

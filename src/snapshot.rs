@@ -163,8 +163,8 @@ impl Standing {
     /// Whether what is under way may go on, by these settings and on this day.
     pub(crate) fn still_allows(&self, call: &Call, today: Date) -> Result<(), Refusal> {
         let (host, port) = match &call.what {
-            What::Request(target) => {
-                self.still_allows_request(target, today)?;
+            What::Request { target, credential } => {
+                self.still_allows_request(target, credential.as_deref(), today)?;
                 (target.host(), target.port())
             }
             What::Tunnel(host, port) => {
@@ -192,11 +192,24 @@ impl Standing {
         Ok(())
     }
 
-    fn still_allows_request(&self, target: &Target, today: Date) -> Result<(), Refusal> {
-        self.role
-            .verdict(target, today)
-            .map(|_allowed| ())
-            .map_err(|denial| NotPermitted::from(denial).refusal)?;
+    fn still_allows_request(
+        &self,
+        target: &Target,
+        credential: Option<&str>,
+        today: Date,
+    ) -> Result<(), Refusal> {
+        let verdict = self.role.verdict(target, today);
+        let allowed = verdict.map_err(|denial| NotPermitted::from(denial).refusal)?;
+        if let Some(name) = credential {
+            let rule = self.rules.get(allowed.number);
+            let linked = rule.and_then(|rule| rule.credential.as_ref());
+            let same = linked.filter(|linked| *linked.name == *name);
+            let same = same.ok_or_else(|| {
+                let cause = "the rule names the credential no more that the call left with";
+                Refusal::because(Reason::CredentialForbidden, cause)
+            })?;
+            same.binding.check(&self.role.name, target)?;
+        }
         let clear = target.scheme() == Scheme::Http;
         if clear
             && !self

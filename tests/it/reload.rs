@@ -361,3 +361,36 @@ async fn says_what_waits_for_a_start() {
     assert_eq!(world.agent("reader").call(GET).await.status, 200);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_its_credential_does_not_go_with_it_any_more() {
+    let world = reader("GET api.a.test/v1/**; GET api.b.test/**")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    let (mut ends, _never) = stream(&world, &agent, "/v1/events").await;
+    world.becomes(reader("GET api.a.test/v1/** with none; GET api.b.test/**"));
+    world.reload().await;
+    assert!(!ends.rest().await.ends_with(b"0\r\n\r\n"));
+    world.refusals(Reason::CredentialForbidden, 1).await;
+    assert_eq!(agent.call(GET).await.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_identity_that_moves_to_another_role_keeps_what_both_allow() {
+    let mover = |rules: &str| Role::from(rules).played_by(&[&spiffe_id("mover")]);
+    let world = World::new()
+        .role("before", mover("GET api.a.test/v1/**; GET api.b.test/**"))
+        .start()
+        .await;
+    let agent = world.agent("mover");
+    let (mut stays, whole) = stream(&world, &agent, "/v1/events").await;
+    let mut tunnel_ends = agent.tunnel("api.b.test").await;
+    world.becomes(World::new().role("after", mover("GET api.a.test/**")));
+    world.reload().await;
+    assert_eq!(tunnel_ends.rest().await, b"");
+    whole.release();
+    stays.until_received("0\r\n\r\n").await;
+    world.finish().await;
+}
