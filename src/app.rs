@@ -141,7 +141,7 @@ impl App {
         }
         let drained = self.server.run(ending).await;
         beside.shutdown().await;
-        self.gate.snapshot.load().upstream.clear();
+        self.gate.snapshot.load().upstream.close();
         stop.now(Phase::Closing);
         if let Ok(reloader) = reloading.await {
             reloader.close().await;

@@ -137,9 +137,9 @@ impl Upstream {
         self.pool.resting()
     }
 
-    /// Drops every resting connection.
-    pub(crate) fn clear(&self) {
-        self.pool.clear();
+    /// Drops every resting connection, and lets none rest from now on.
+    pub(crate) fn close(&self) {
+        self.pool.close();
     }
 
     /// Opens an opaque tunnel to an address of its route; nothing is said on it by the gate.

@@ -266,7 +266,7 @@ impl Reloader {
             );
         }
         if !Arc::ptr_eq(&before.upstream.value, &self.parts.upstream.value) {
-            before.upstream.value.clear();
+            before.upstream.value.close();
         }
         if let (Some(vault), None) = (before.vault, &self.parts.vault) {
             tokio::spawn(async move { vault.value.close().await });

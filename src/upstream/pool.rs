@@ -97,6 +97,8 @@ pub(super) struct Pool {
 struct Places {
     by_key: HashMap<Key, Vec<Resting>>,
     count: usize,
+    /// Whether none may rest any more.
+    closed: bool,
 }
 
 impl Pool {
@@ -121,7 +123,7 @@ impl Pool {
     /// Lets a connection rest.
     pub(super) fn put(&self, key: Key, connection: Connection) {
         let mut places = self.places();
-        if places.count >= IDLE_MAX {
+        if places.closed || places.count >= IDLE_MAX {
             return;
         }
         let resting = places.by_key.entry(key).or_default();
@@ -151,9 +153,12 @@ impl Pool {
         self.places().count
     }
 
-    /// Drops every resting connection.
-    pub(super) fn clear(&self) {
-        *self.places() = Places::default();
+    /// Drops every resting connection; those in use are dropped too when they are given back.
+    pub(super) fn close(&self) {
+        *self.places() = Places {
+            closed: true,
+            ..Places::default()
+        };
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {

@@ -394,3 +394,22 @@ async fn an_identity_that_moves_to_another_role_keeps_what_both_allow() {
     stays.until_received("0\r\n\r\n").await;
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_connection_of_other_timeouts_rests_no_more_when_its_call_has_ended() {
+    let world = reader("GET api.a.test/v1/**").start().await;
+    let agent = world.agent("reader");
+    let (mut first, whole) = stream(&world, &agent, "/v1/first").await;
+    let (_second, _never) = stream(&world, &agent, "/v1/second").await;
+    world.becomes(reader("GET api.a.test/v1/**").setting("timeouts: {answer: 300s}"));
+    world.reload().await;
+    whole.release();
+    first.until_received("0\r\n\r\n").await;
+    until("the end of the first connection", || {
+        let connections = world.upstream("api.a.test").connections();
+        let closed = connections.iter().filter(|one| one.closed).count();
+        (closed == 1).then_some(())
+    })
+    .await;
+    world.finish().await;
+}
