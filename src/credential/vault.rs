@@ -21,7 +21,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -79,6 +79,7 @@ pub(crate) struct Vault {
 
 /// A way to Vault and a standing there.
 struct Line {
+    settings: VaultSettings,
     wire: Arc<Wire>,
     session: Session,
 }
@@ -102,7 +103,8 @@ impl Vault {
     }
 
     /// Goes on with other settings: the next call logs in anew. Whoever shares the client keeps it, and questions under
-    /// way may still end: the old token is given back a while later. Must be called inside a tokio runtime.
+    /// way may still end: the old token is given back a while later, once the new settings gave one in its place; until
+    /// then it stands in. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
@@ -114,6 +116,9 @@ impl Vault {
         let vault = Arc::downgrade(self);
         tokio::spawn(async move {
             sleep(REPLACED_FOR).await;
+            while stands_in(&old, &vault) && !logs_in(&vault).await {
+                sleep(REPLACED_FOR).await;
+            }
             if let Some(vault) = vault.upgrade() {
                 vault.replaced().retain(|line| !Arc::ptr_eq(line, &old));
             }
@@ -169,7 +174,22 @@ impl Vault {
 
     async fn ask(&self, request: &impl Endpoint) -> Result<Answer, VaultError> {
         let line = self.line.load_full();
-        line.ask(request).await
+        match line.session.token().await {
+            Ok(token) => line.ask(token, request).await,
+            Err(error) => match self.stand_in_for(&line) {
+                Some((old, token)) => old.ask(token, request).await,
+                None => Err(error),
+            },
+        }
+    }
+
+    /// The last line that was replaced and can be asked in place of `line`.
+    fn stand_in_for(&self, line: &Line) -> Option<(Arc<Line>, Arc<Token>)> {
+        let replaced = self.replaced();
+        let mut able = replaced
+            .iter()
+            .filter_map(|old| Some((Arc::clone(old), old.stands_in_for(line)?)));
+        able.next_back()
     }
 
     fn is_denied(&self, place: &str) -> bool {
@@ -200,17 +220,34 @@ impl Line {
         if !path::plain(&settings.approle.mount) {
             return Err(VaultError::Settings("the auth mount is not a plain path"));
         }
-        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace)?;
+        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace.clone())?;
         let wire = Arc::new(wire);
+        let approle = settings.approle.clone();
         Ok(Line {
-            session: Session::new(Arc::clone(&wire), settings.approle, Arc::clone(errors)),
+            session: Session::new(Arc::clone(&wire), approle, Arc::clone(errors)),
             wire,
+            settings,
         })
     }
 
-    /// Asks with the gate's token, and once more with a new one if the server does not know it any more.
-    async fn ask(&self, request: &impl Endpoint) -> Result<Answer, VaultError> {
-        let token = self.session.token().await?;
+    /// The token with which this line can be asked in place of `line`: of the same server, so that no other's values
+    /// take the place of its own.
+    fn stands_in_for(&self, line: &Line) -> Option<Arc<Token>> {
+        let server = |line: &Line| {
+            let VaultSettings {
+                address,
+                ca,
+                namespace,
+                approle: _,
+            } = line.settings.clone();
+            (address, ca, namespace)
+        };
+        let token = self.session.at_hand();
+        token.filter(|_| server(self) == server(line))
+    }
+
+    /// Asks with `token`, and once more with a new one if the server does not know it any more.
+    async fn ask(&self, token: Arc<Token>, request: &impl Endpoint) -> Result<Answer, VaultError> {
         let answer = self.wire.ask_twice(request, token.header()).await?;
         if answer.status != 403 {
             return Ok(self.accepted(&token, answer));
@@ -229,6 +266,21 @@ impl Line {
             self.session.accepted(token);
         }
         answer
+    }
+}
+
+/// Whether `old` may be asked in place of the line in force.
+fn stands_in(old: &Line, vault: &Weak<Vault>) -> bool {
+    let vault = vault.upgrade();
+    vault.is_some_and(|vault| old.stands_in_for(&vault.line.load()).is_some())
+}
+
+/// Whether a token can be had by the settings in force.
+async fn logs_in(vault: &Weak<Vault>) -> bool {
+    let line = vault.upgrade().map(|vault| vault.line.load_full());
+    match line {
+        Some(line) => line.session.token().await.is_ok(),
+        None => false,
     }
 }
 

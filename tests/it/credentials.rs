@@ -5,7 +5,7 @@ use std::fs;
 use tokio::task::JoinSet;
 use tollgate::refusal::Reason;
 
-use crate::world::{World, vault::Mood};
+use crate::world::{World, settings::write_secret, vault::Mood};
 
 async fn vault_world() -> World {
     World::new()
@@ -216,6 +216,26 @@ async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
     assert_eq!(world.vault().logins(), 1);
     assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
+    assert_eq!(world.vault().logins(), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_login_that_is_broken_costs_nothing_that_the_old_one_gave() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
+        .vault()
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    let [a, b] = ["GET http://api.a.test/v1/x", "GET http://api.b.test/x"];
+    assert_eq!(agent.call(a).await.status, 200);
+    write_secret(world.dir(), "secret_id", "no such secret id");
+    let said = world.reload().await;
+    assert!(said.contains("in force"), "{said}");
+    // a value that was not read yet
+    assert_eq!(agent.call(b).await.status, 200);
+    assert!(world.gate.stderr().contains("login to vault failed"));
     assert_eq!(world.vault().logins(), 2);
     world.finish().await;
 }

@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// The token in use, if it can be used now.
+    pub(super) fn at_hand(&self) -> Option<Arc<Token>> {
+        self.0.usable()
+    }
+
     /// Notes that the server accepted `token`: only now the login that gave it has succeeded.
     pub(super) fn accepted(&self, token: &Token) {
         self.0.accepted(token);
