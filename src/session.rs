@@ -104,7 +104,7 @@ async fn admit(
 /// Settings that changed during the handshake have not looked at the connection: it was not listed yet.
 fn look_again(gate: &Gate, agent: &Agent, seen: Arc<Snapshot>) {
     let current = gate.snapshot.load();
-    if !Arc::ptr_eq(&current.agents, &seen.agents) {
+    if !Arc::ptr_eq(&current, &seen) {
         agent.live.review(&current, Look::Certificates, &gate.log);
     }
 }
