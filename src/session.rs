@@ -49,14 +49,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// An agent's connection.
-type Agents = TlsStream<Patient<TcpStream>>;
+/// An agent's connection. Boxed, like what is inside a tunnel: it is handed on many times, and each that hands it on
+/// would keep room for it as long as the connection lasts.
+type Agents = Box<TlsStream<Patient<TcpStream>>>;
 
 /// Serves one connection until it ends.
 pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
     let snapshot = gate.snapshot.load_full();
     let stream = Patient::new(stream, snapshot.upstream.answer_timeout());
-    let (stream, agent, ended) = match admit(&gate, &snapshot, stream).await {
+    let (stream, agent, ended) = match Box::pin(admit(&gate, &snapshot, stream)).await {
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&gate, None, &refusal),
     };
@@ -98,7 +99,7 @@ async fn admit(
     let caller = Caller::read(leaf)
         .map_err(|fault| Refusal::because(Reason::CertificateInvalid, fault.to_string()))?;
     let (agent, ended) = gate.agent(caller, chain);
-    Ok((stream, agent, ended))
+    Ok((Box::new(stream), agent, ended))
 }
 
 /// Settings that changed during the handshake have not looked at the connection: it was not listed yet.
@@ -143,12 +144,13 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Serves all of a connection: its requests, and the tunnel that it may become.
+    /// Serves all of a connection: its requests, and the tunnel that it may become. Each part is boxed, so that its
+    /// room is given back with its end.
     async fn hold(&self, stream: Agents) {
         let opening = Opening::default();
-        self.open(stream, &opening).await;
+        Box::pin(self.open(stream, &opening)).await;
         if let Some(tunnel) = opening.take() {
-            self.tunnel(tunnel).await;
+            Box::pin(self.tunnel(tunnel)).await;
         }
     }
 

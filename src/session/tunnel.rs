@@ -22,7 +22,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::{io::AsyncReadExt, time::timeout};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
     Agents, Conversation, HANDSHAKE_TIMEOUT, handshake_refusal, opaque::Opaque, rewind::Rewind,
@@ -229,22 +229,22 @@ impl Tunnel {
             }
         };
         match first_byte {
-            TLS_HANDSHAKE => intercept(conversation, stream, host, port).await,
-            b'A'..=b'Z' => {
+            TLS_HANDSHAKE => {
+                let stream = Box::pin(intercept(conversation, stream, &host, port)).await?;
+                let clear = false;
                 conversation
-                    .inside(
-                        stream,
-                        Ingress::Tunnel {
-                            host,
-                            port,
-                            clear: true,
-                        },
-                    )
+                    .inside(stream, Ingress::Tunnel { host, port, clear })
                     .await;
-                Ok(())
             }
-            _ => Err(Reason::ProtocolRefused.into()),
+            b'A'..=b'Z' => {
+                let clear = true;
+                conversation
+                    .inside(stream, Ingress::Tunnel { host, port, clear })
+                    .await;
+            }
+            _ => return Err(Reason::ProtocolRefused.into()),
         }
+        Ok(())
     }
 }
 
@@ -267,9 +267,9 @@ async fn first_bytes(upgraded: Upgraded) -> Option<(u8, Outer)> {
 async fn intercept(
     conversation: &Conversation,
     stream: Outer,
-    host: Host,
+    host: &Host,
     port: u16,
-) -> Result<(), Refusal> {
+) -> Result<Box<TlsStream<Outer>>, Refusal> {
     let too_long = |_| {
         Refusal::because(
             Reason::ProtocolRefused,
@@ -281,12 +281,12 @@ async fn intercept(
         .await
         .map_err(too_long)?
         .map_err(|e| handshake_refusal(&e))?;
-    let named = mint::names(&host, &hello.client_hello());
+    let named = mint::names(host, &hello.client_hello());
     let snapshot = conversation.gate.snapshot.load_full();
     let keep = snapshot
         .standing(&conversation.agent.caller, OffsetDateTime::now_utc())
-        .is_ok_and(|standing| standing.role.names_host(&host, port));
-    let config = snapshot.mint.config(&host, keep).map_err(|error| {
+        .is_ok_and(|standing| standing.role.names_host(host, port));
+    let config = snapshot.mint.config(host, keep).map_err(|error| {
         tracing::error!(%error, "no certificate could be made for a tunnel");
         Refusal::because(Reason::ProtocolRefused, "no certificate could be made")
     })?;
@@ -301,16 +301,7 @@ async fn intercept(
             "SNI differs from the target of CONNECT",
         ));
     }
-    let stream = handshake.map_err(|error| handshake_refusal(&error))?;
-    conversation
-        .inside(
-            stream,
-            Ingress::Tunnel {
-                host,
-                port,
-                clear: false,
-            },
-        )
-        .await;
-    Ok(())
+    handshake
+        .map(Box::new)
+        .map_err(|error| handshake_refusal(&error))
 }
