@@ -44,6 +44,7 @@ struct Key {
 /// One limit and its state.
 #[derive(Debug)]
 pub(crate) struct Bucket {
+    measure: RuleLimit,
     rate: Option<Limiter>,
     in_flight: Option<InFlight>,
     made: Instant,
@@ -105,11 +106,17 @@ impl Bucket {
             max,
         });
         Bucket {
+            measure: limit,
             rate,
             in_flight,
             made: Instant::now(),
             last_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it measures by `limit`.
+    pub(crate) fn is_of(&self, limit: RuleLimit) -> bool {
+        self.measure == limit
     }
 
     /// Counts one call; the answer is how many more may follow at once.

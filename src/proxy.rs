@@ -54,9 +54,7 @@ impl Gate {
     ) -> (Agent, oneshot::Receiver<()>) {
         let snapshot = self.snapshot.load();
         let caller = Arc::new(caller);
-        let attempts = self
-            .limits
-            .bucket(format!("attempts of {}", caller.id), snapshot.attempts);
+        let attempts = self.attempts_of(&caller, &snapshot);
         let source = event::Source::of(&self.log, &caller);
         let (live, ended) = Live::new(caller.clone(), chain, source.clone(), &snapshot);
         let agent = Agent {
@@ -67,14 +65,20 @@ impl Gate {
         };
         (agent, ended)
     }
+
+    /// What counts the attempts of `caller` by the settings of `snapshot`.
+    fn attempts_of(&self, caller: &Caller, snapshot: &Snapshot) -> Arc<Bucket> {
+        let what = format!("attempts of {}", caller.id);
+        self.limits.bucket(what, snapshot.attempts)
+    }
 }
 
 /// Who asks, on one connection.
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) caller: Arc<Caller>,
-    /// Counts its attempts.
-    pub(crate) attempts: Arc<Bucket>,
+    /// Counts its attempts by the settings in which it came, and its connections.
+    attempts: Arc<Bucket>,
     /// Whom its records are about.
     pub(crate) source: event::Source,
     /// What of it ends with a change of the settings.
@@ -115,7 +119,7 @@ async fn pass(
     (record, called): (&mut Record, &mut Called),
 ) -> Result<(Answer, Underway), Refusal> {
     // how many attempts, whoever it is
-    agent.attempt()?;
+    agent.attempt(gate, snapshot)?;
 
     // who
     let now = OffsetDateTime::now_utc();
@@ -209,8 +213,12 @@ impl Agent {
     }
 
     /// Counts an attempt: a connection, a `CONNECT` or a request, refused ones included.
-    pub(crate) fn attempt(&self) -> Result<(), Refusal> {
-        let counted = self.attempts.count();
+    pub(crate) fn attempt(&self, gate: &Gate, snapshot: &Snapshot) -> Result<(), Refusal> {
+        let counted = match self.attempts.is_of(snapshot.attempts) {
+            true => self.attempts.count(),
+            // The connection is older than the settings.
+            false => gate.attempts_of(&self.caller, snapshot).count(),
+        };
         counted
             .map(drop)
             .map_err(|wait| Refusal::from(Reason::AttemptsExhausted).retry_after(wait))

@@ -62,9 +62,10 @@ pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
         Err(refusal) => return refused(&gate, None, &refusal),
     };
     let _listed = gate.register.list(&agent.live);
+    let attempt = agent.attempt(&gate, &snapshot);
     look_again(&gate, &agent, snapshot);
     let agent = Arc::new(agent);
-    let _place = match agent.attempt().and_then(|()| agent.connection()) {
+    let _place = match attempt.and_then(|()| agent.connection()) {
         Ok(place) => place,
         Err(refusal) => return refused(&gate, Some(&agent), &refusal),
     };

@@ -69,7 +69,7 @@ pub(super) fn snapshot(
         attempts: RuleLimit {
             rate: Some(settings.gate.attempts),
             burst: None,
-            in_flight: Some((settings.gate.connections_max / IDENTITY_SHARE).max(1)),
+            in_flight: Some((parts.connections_max / IDENTITY_SHARE).max(1)),
         },
         pins,
         agents: parts.agents.value.clone(),

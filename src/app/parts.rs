@@ -31,6 +31,8 @@ use crate::{
 pub(super) struct Parts {
     /// Where the gate itself listens, which no call may reach.
     own: Arc<[SocketAddr]>,
+    /// How many connections it takes at a time, of which each identity has its part.
+    pub(super) connections_max: u32,
     names: LeaseNames,
     shown: Part<tls::Shown>,
     bundles: BTreeMap<TrustDomain, Part<tls::Bundle>>,
@@ -99,6 +101,7 @@ impl Parts {
         Making {
             settings,
             own,
+            connections_max: settings.gate.connections_max,
             names,
             vault_errors,
             last: None,
@@ -115,6 +118,7 @@ impl Parts {
         Making {
             settings,
             own: self.own.clone(),
+            connections_max: self.connections_max,
             names: self.names.clone(),
             vault_errors: self.vault_errors.clone(),
             last: Some(self),
@@ -137,6 +141,7 @@ impl Parts {
 struct Making<'m> {
     settings: &'m Settings,
     own: Arc<[SocketAddr]>,
+    connections_max: u32,
     names: LeaseNames,
     vault_errors: Arc<VaultErrors>,
     last: Option<&'m Parts>,
@@ -173,6 +178,7 @@ impl Making<'_> {
         let credentials = self.credentials(vault.as_ref().map(|vault| &vault.value))?;
         Ok(Parts {
             own: self.own,
+            connections_max: self.connections_max,
             names: self.names,
             shown,
             bundles,

@@ -90,7 +90,7 @@ pub(crate) async fn connect(
 ) -> Response<Body> {
     let snapshot = gate.snapshot.load_full();
     let (parts, body) = request.into_parts();
-    let kind = match grant(&snapshot, agent, &parts) {
+    let kind = match grant((gate, &snapshot), agent, &parts) {
         Ok(Granted::Read(host, port)) => Kind::Read { host, port },
         // Boxed, since it is rare and its future is large: every connection would carry it otherwise.
         Ok(Granted::Opaque(passage)) => {
@@ -112,8 +112,12 @@ enum Granted {
     Opaque(Passage),
 }
 
-fn grant(snapshot: &Snapshot, agent: &Agent, parts: &Parts) -> Result<Granted, Refusal> {
-    agent.attempt()?;
+fn grant(
+    (gate, snapshot): (&Gate, &Snapshot),
+    agent: &Agent,
+    parts: &Parts,
+) -> Result<Granted, Refusal> {
+    agent.attempt(gate, snapshot)?;
     let now = OffsetDateTime::now_utc();
     let standing = snapshot.standing(&agent.caller, now)?;
     let (host, port) = authority(parts)?;

@@ -285,3 +285,36 @@ async fn serves_again_after_it_ran_out_of_descriptors() {
     assert_eq!(answer.text(), "ok");
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_is_older_than_the_settings_counts_by_them() {
+    let attempts = |rate: &str| {
+        let world = World::new().role("reader", "GET api.a.test/v1/**");
+        world.setting(&format!("attempts: {rate}"))
+    };
+    let world = attempts("600/min").start().await;
+    let mut tunnel = world.agent("reader").tunnel("api.a.test").await;
+    world.becomes(attempts("1/h"));
+    world.reload().await;
+    assert_eq!(tunnel.call("GET /v1/x", "api.a.test").await.status, 200);
+    let answer = tunnel.call("GET /v1/x", "api.a.test").await;
+    world.refused(&answer, Reason::AttemptsExhausted).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn how_many_connections_there_may_be_waits_for_a_start() {
+    let reader = || World::new().role("reader", "GET api.a.test/v1/**");
+    let world = reader().start().await;
+    let agent = world.agent("reader");
+    let mut first = agent.tunnel("api.a.test").await;
+    world.becomes(reader().setting("connections: 4"));
+    world.reload().await;
+    let mut second = agent.tunnel("api.a.test").await;
+    for tunnel in [&mut first, &mut second] {
+        assert_eq!(tunnel.call("GET /v1/x", "api.a.test").await.status, 200);
+    }
+    let mut third = agent.tunnel("api.a.test").await;
+    assert_eq!(third.call("GET /v1/x", "api.a.test").await.status, 200);
+    world.finish().await;
+}
