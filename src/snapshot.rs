@@ -62,9 +62,14 @@ pub(crate) struct Standing {
     pub(crate) limit: Arc<Bucket>,
     /// What each rule refers to, in the order of the role's rules.
     pub(crate) rules: Vec<RuleStanding>,
+    /// Every credential there is, by name: which one a call under way left with, its rule may have forgotten.
+    pub(crate) catalogue: Arc<Catalogue>,
     /// The dangers that are allowed to the role.
     pub(crate) exceptions: Exceptions,
 }
+
+/// Every credential, by name.
+pub(crate) type Catalogue = HashMap<Arc<str>, Arc<Credential>>;
 
 /// What a rule refers to.
 #[derive(Debug, Default)]
@@ -198,17 +203,16 @@ impl Standing {
         credential: Option<&str>,
         today: Date,
     ) -> Result<(), Refusal> {
-        let verdict = self.role.verdict(target, today);
-        let allowed = verdict.map_err(|denial| NotPermitted::from(denial).refusal)?;
+        self.role
+            .verdict(target, today)
+            .map(|_allowed| ())
+            .map_err(|denial| NotPermitted::from(denial).refusal)?;
         if let Some(name) = credential {
-            let rule = self.rules.get(allowed.number);
-            let linked = rule.and_then(|rule| rule.credential.as_ref());
-            let same = linked.filter(|linked| *linked.name == *name);
-            let same = same.ok_or_else(|| {
-                let cause = "the rule names the credential no more that the call left with";
+            let listed = self.catalogue.get(name).ok_or_else(|| {
+                let cause = "the credential that the call left with is in the catalogue no more";
                 Refusal::because(Reason::CredentialForbidden, cause)
             })?;
-            same.binding.check(&self.role.name, target)?;
+            listed.binding.check(&self.role.name, target)?;
         }
         let clear = target.scheme() == Scheme::Http;
         if clear

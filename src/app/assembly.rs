@@ -1,18 +1,15 @@
 //! A gate and its snapshots, put together from settings and parts.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    StartError,
-    parts::{Listed, Parts},
-};
+use super::{StartError, parts::Parts};
 use crate::{
     config::{self, Settings},
     event::{Log, Sink, Writer},
     limit::Limits,
     metrics::Metrics,
     scope::{Effect, Role, Rule, RuleLimit},
-    snapshot::{RuleStanding, Snapshot, Standing},
+    snapshot::{Catalogue, RuleStanding, Snapshot, Standing},
     upstream::resolve::Pins,
 };
 
@@ -45,12 +42,17 @@ pub(super) fn snapshot(
     parts: &Parts,
     (limits, metrics): (&Limits, &Metrics),
 ) -> Snapshot {
+    let catalogue = parts
+        .credentials
+        .iter()
+        .map(|(name, listed)| (name.clone(), listed.credential.clone()));
+    let catalogue: Arc<Catalogue> = Arc::new(catalogue.collect());
     let standings = settings.role_of.iter().map(|(identity, role)| {
         let standing = standing(
             settings,
             role,
             identity.as_str(),
-            (limits, metrics, &parts.credentials),
+            (limits, metrics, &catalogue),
         );
         (identity.clone(), Arc::new(standing))
     });
@@ -82,7 +84,7 @@ fn standing(
     settings: &Settings,
     role: &Arc<Role>,
     identity: &str,
-    (limits, metrics, credentials): (&Limits, &Metrics, &HashMap<Arc<str>, Listed>),
+    (limits, metrics, catalogue): (&Limits, &Metrics, &Arc<Catalogue>),
 ) -> Standing {
     let limit = RuleLimit {
         rate: Some(role.limit),
@@ -101,8 +103,8 @@ fn standing(
             credential: grant
                 .credential
                 .as_ref()
-                .and_then(|name| credentials.get(name))
-                .map(|listed| listed.credential.clone()),
+                .and_then(|name| catalogue.get(name))
+                .cloned(),
         },
     };
     Standing {
@@ -110,6 +112,7 @@ fn standing(
         counts: metrics.role(&role.name),
         limit: limits.bucket(format!("role {}", role.name), limit),
         rules: role.rules().iter().map(refers_to).collect(),
+        catalogue: catalogue.clone(),
         exceptions: settings.exceptions_of(role),
     }
 }

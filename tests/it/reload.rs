@@ -363,13 +363,22 @@ async fn says_what_waits_for_a_start() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_credential_does_not_go_with_it_any_more() {
-    let world = reader("GET api.a.test/v1/**; GET api.b.test/**")
-        .start()
-        .await;
+async fn a_stream_ends_when_the_catalogue_takes_its_credential_away() {
+    let world = reader("GET api.a.test/v1/**").start().await;
     let agent = world.agent("reader");
-    let (mut ends, _never) = stream(&world, &agent, "/v1/events").await;
-    world.becomes(reader("GET api.a.test/v1/** with none; GET api.b.test/**"));
+    let catalogue = world.dir().join("credentials.yaml");
+    let listed = fs::read_to_string(&catalogue).unwrap();
+    let (mut stays, whole) = stream(&world, &agent, "/v1/first").await;
+    // no rule names it any more, and it is still there for the role and the host
+    world.becomes(reader("GET api.a.test/v1/** with none"));
+    fs::write(&catalogue, listed).unwrap();
+    world.reload().await;
+    whole.release();
+    stays.until_received("0\r\n\r\n").await;
+    world.becomes(reader("GET api.a.test/v1/**"));
+    world.reload().await;
+    let (mut ends, _never) = stream(&world, &agent, "/v1/second").await;
+    world.becomes(reader("GET api.a.test/v1/** with none"));
     world.reload().await;
     assert!(!ends.rest().await.ends_with(b"0\r\n\r\n"));
     world.refusals(Reason::CredentialForbidden, 1).await;
