@@ -9,11 +9,13 @@ use crate::{
     tls::{self, stores, validity::Validity},
 };
 
+/// What [`shown`] depends on.
 pub(super) fn shown_made_of(certificate: &KeyPair) -> Digest {
     let files = [&*certificate.chain, &*certificate.key];
     Digest::of(&format!("{certificate:?}"), files)
 }
 
+/// The gate's own certificate, with its key.
 pub(super) fn shown(certificate: &KeyPair) -> Result<tls::Shown, StartError> {
     let chain = stores::certificates(&certificate.chain).map_err(unusable)?;
     let validity = Validity::of_all(&chain, &certificate.chain).map_err(unusable)?;
@@ -22,11 +24,13 @@ pub(super) fn shown(certificate: &KeyPair) -> Result<tls::Shown, StartError> {
         .map_err(|error| StartError::because(&certificate.chain.display().to_string(), error))
 }
 
+/// What [`bundle`] depends on.
 pub(super) fn bundle_made_of(bundle: &Bundle) -> Digest {
     let files = std::iter::once(&bundle.authorities).chain(&bundle.crls);
     Digest::of(&format!("{bundle:?}"), files.map(|path| &**path))
 }
 
+/// One trust domain: its authorities, and the lists of what they revoked.
 pub(super) fn bundle(bundle: &Bundle) -> Result<tls::Bundle, StartError> {
     let mut crls = Vec::new();
     for list in &bundle.crls {
@@ -41,6 +45,7 @@ pub(super) fn bundle(bundle: &Bundle) -> Result<tls::Bundle, StartError> {
     })
 }
 
+/// What [`agents`] depends on.
 pub(super) fn made_of(
     shown: &Part<tls::Shown>,
     bundles: &BTreeMap<TrustDomain, Part<tls::Bundle>>,
@@ -52,6 +57,7 @@ pub(super) fn made_of(
     Digest::of(&text, [])
 }
 
+/// All of it.
 pub(super) fn agents(
     shown: &Part<tls::Shown>,
     bundles: &BTreeMap<TrustDomain, Part<tls::Bundle>>,
