@@ -68,9 +68,11 @@ impl StartError {
 impl App {
     /// Builds a gate from `settings` and binds its listener.
     pub(crate) async fn start(settings: Settings) -> Result<App, StartError> {
-        // First of all: unlistened to, the signal would end the process.
+        // First of all: unlistened to, either signal would end the process.
         let rotation = Rotation::listen()
             .map_err(|error| StartError::because("SIGUSR1 cannot be listened to", error))?;
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|error| StartError::because("SIGHUP cannot be listened to", error))?;
         let listen = settings.gate.listen;
         let listener = TcpListener::bind(listen)
             .await
@@ -94,9 +96,6 @@ impl App {
             limits,
             register: Arc::default(),
         });
-        // Before anybody can know that the gate runs: SIGHUP would end it.
-        let hangups = signal(SignalKind::hangup())
-            .map_err(|error| StartError::because("SIGHUP cannot be listened to", error))?;
         let told = admin.as_ref().map(ToString::to_string);
         event::started(&gate.log, address, told, &settings.version)
             .map_err(|_| StartError("the log cannot take the event `started`".to_owned()))?;

@@ -76,9 +76,9 @@ pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
     };
     tokio::select! {
         biased;
-        () = conversation.hold(stream) => {}
-        // Somebody ends it: what is under way breaks off and says why.
+        // Somebody ends it: what is under way breaks off and says why, and nothing that was sent meanwhile is begun.
         _dropped = ended => {}
+        () = conversation.hold(stream) => {}
     }
 }
 
