@@ -160,7 +160,10 @@ impl Reloader {
         match reloading.await {
             Ok(reloader) => reloader,
             // The state is gone with the task; to go on without it would be to follow nothing in silence.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => {
+                tracing::error!("settings are followed no more: start the gate anew");
+                std::panic::resume_unwind(error.into_panic())
+            }
         }
     }
 

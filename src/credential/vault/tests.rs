@@ -32,11 +32,19 @@ fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
 /// A client of a server on this machine, and the directory of its login files.
 fn client(address: &str, ca: Vec<CertificateDer<'static>>) -> (Vault, TempDir) {
     let dir = TempDir::new().unwrap();
-    let settings = VaultSettings {
+    let settings = settings(
+        address,
+        ca,
+        approle(dir.path(), "role-1\n", "secret-id-1\n"),
+    );
+    (Vault::new(settings, Arc::default()).unwrap(), dir)
+}
+
+fn settings(address: &str, ca: Vec<CertificateDer<'static>>, approle: AppRole) -> VaultSettings {
+    VaultSettings {
         address: address.parse().unwrap(),
         ca,
         namespace: Some("team-a".into()),
-        approle: approle(dir.path(), "role-1\n", "secret-id-1\n"),
-    };
-    (Vault::new(settings, Arc::default()).unwrap(), dir)
+        approle,
+    }
 }

@@ -241,3 +241,59 @@ async fn closing_waits_no_longer_than_five_seconds() {
     closing.await.unwrap();
     assert!(begin.elapsed() < Duration::from_secs(6));
 }
+
+/// A server at which a login by `secret-id-2` fails as long as the answer says so.
+async fn refusing_the_second() -> (Double, Arc<AtomicBool>) {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let refusing = Arc::clone(&refuses);
+    let double = Double::scripted(move |seen| {
+        let second = seen.path == LOGIN && seen.body.contains("secret-id-2");
+        let refused = second && refusing.load(Ordering::SeqCst);
+        refused.then(|| Reply::errors(400, "invalid secret id"))
+    });
+    (double.await, refuses)
+}
+
+async fn later(time: Duration) {
+    pause();
+    advance(time).await;
+    resume();
+}
+
+#[tokio::test]
+async fn a_token_goes_on_until_the_next_login_gave_another() {
+    let (double, refuses) = refusing_the_second().await;
+    let (vault, dir) = double.client();
+    let vault = Arc::new(vault);
+    read(&vault).await.unwrap();
+    let second = approle(dir.path(), "role-1\n", "secret-id-2\n");
+    let second = settings(&double.address, Vec::new(), second);
+    vault.adopt(second).unwrap();
+    read(&vault).await.unwrap();
+    later(REPLACED_FOR * 2).await;
+    read(&vault).await.unwrap();
+    assert_eq!(double.seen().last().unwrap().token(), "s.1");
+    assert_eq!(double.count(REVOKE), 0);
+    refuses.store(false, Ordering::SeqCst);
+    // longer than any wait between logins; nobody asks meanwhile
+    later(Duration::from_secs(600)).await;
+    double.until(REVOKE, 1).await;
+    assert_eq!(double.seen().last().unwrap().token(), "s.1");
+    read(&vault).await.unwrap();
+    assert_ne!(double.seen().last().unwrap().token(), "s.1");
+}
+
+#[tokio::test]
+async fn a_token_does_not_stand_in_at_another_server() {
+    let old = Double::honest().await;
+    let (next, _refuses) = refusing_the_second().await;
+    let (vault, dir) = old.client();
+    let vault = Arc::new(vault);
+    read(&vault).await.unwrap();
+    let second = approle(dir.path(), "role-1\n", "secret-id-2\n");
+    vault
+        .adopt(settings(&next.address, Vec::new(), second))
+        .unwrap();
+    assert_eq!(read(&vault).await, Err(VaultError::BadLogin));
+    assert_eq!(old.count(SECRET), 1);
+}
