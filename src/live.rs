@@ -187,6 +187,10 @@ impl Live {
     }
 
     fn look(&self, state: &mut State, snapshot: &Snapshot, look: Look) -> Result<(), Refusal> {
+        // Those too that were not let in: they may be later, and nobody would look at their certificates then.
+        if look == Look::Certificates {
+            self.verify_again(snapshot)?;
+        }
         let now = OffsetDateTime::now_utc();
         let standing = snapshot.standing(&self.caller, now);
         if !state.stands {
@@ -194,9 +198,6 @@ impl Live {
             return Ok(());
         }
         let standing = standing?;
-        if look == Look::Certificates {
-            self.verify_again(snapshot)?;
-        }
         if let (Some((host, port)), true) = (&state.tunnel, look != Look::Clock)
             && !standing.names_tunnel(host, *port)
         {

@@ -159,3 +159,18 @@ async fn a_list_that_cannot_be_reached_revokes_whom_it_did() {
     world.refused(&agent.call(GET).await, Reason::Revoked).await;
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_removed_authority_ends_connections_that_were_not_let_in_yet() {
+    let world = reader("GET api.a.test/v1/**").start().await;
+    let agent = world.agent("stranger");
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute(GET, "", "")).await;
+    let answer = wire.answer().await;
+    world.refused(&answer, Reason::IdentityUnknown).await;
+    Authority::new("the next agents CA").write(&world.dir().join("pki"), "agents-ca");
+    world.reload().await;
+    assert_eq!(wire.rest().await, b"");
+    world.refusals(Reason::CertificateInvalid, 1).await;
+    world.finish().await;
+}
