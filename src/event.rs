@@ -396,10 +396,14 @@ impl Drop for Open {
 pub(crate) fn connection_refused(
     log: &Log,
     source: &Source,
+    role: Option<(&Arc<Role>, &Arc<RoleCounts>)>,
     snapshot: &Arc<str>,
     refusal: &Refusal,
 ) {
-    if let Ok(record) = Record::open(log, source, snapshot) {
+    if let Ok(mut record) = Record::open(log, source, snapshot) {
+        if let Some((role, counts)) = role {
+            record.role(role, counts);
+        }
         record.refused(refusal);
     } else {
         tracing::warn!(

@@ -182,7 +182,8 @@ impl Live {
         self.source.cut().tell(Outcome::AccessWithdrawn);
         drop(end);
         drop(state);
-        event::connection_refused(log, &self.source, &snapshot.version, &refusal);
+        let role = snapshot.role_of(&self.caller);
+        event::connection_refused(log, &self.source, role, &snapshot.version, &refusal);
         true
     }
 

@@ -133,7 +133,9 @@ fn refused(gate: &Gate, agent: Option<&Agent>, refusal: &Refusal) {
         || event::Source::nobody(&gate.log),
         |agent| agent.source.clone(),
     );
-    event::connection_refused(&gate.log, &source, &gate.snapshot.load().version, refusal);
+    let snapshot = gate.snapshot.load();
+    let role = agent.and_then(|agent| snapshot.role_of(&agent.caller));
+    event::connection_refused(&gate.log, &source, role, &snapshot.version, refusal);
 }
 
 /// What the requests of one connection have in common.

@@ -102,6 +102,12 @@ impl Snapshot {
             .ok_or_else(|| Reason::IdentityUnknown.into())
     }
 
+    /// The role of `caller` and where its calls are counted, whether it is let in or not.
+    pub(crate) fn role_of(&self, caller: &Caller) -> Option<(&Arc<Role>, &Arc<RoleCounts>)> {
+        let standing = self.standings.get(&caller.id)?;
+        Some((&standing.role, &standing.counts))
+    }
+
     /// How every credential stands that a rule names.
     pub(crate) fn credentials_at_hand(&self) -> BTreeMap<Arc<str>, Condition> {
         let rules = self.standings.values().flat_map(|standing| &standing.rules);

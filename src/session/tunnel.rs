@@ -156,8 +156,8 @@ fn refuse_connect(gate: &Gate, agent: &Agent, refusal: &Refusal, parts: &Parts) 
     let Ok(mut record) = Record::open(&gate.log, &agent.source, &snapshot.version) else {
         return refuse::unrecorded();
     };
-    if let Some(standing) = snapshot.standings.get(&agent.caller.id) {
-        record.role(&standing.role, &standing.counts);
+    if let Some((role, counts)) = snapshot.role_of(&agent.caller) {
+        record.role(role, counts);
     }
     record.seen(Seen::of(parts, &Ingress::Open));
     refuse::connect(refusal, record)

@@ -166,7 +166,8 @@ async fn a_removed_rule_ends_its_streams_and_tunnels_and_no_others() {
         event["outcome"] == "access_withdrawn"
     });
     assert_eq!(withdrawn.await["request"]["path"], "/v1/events");
-    world.refusals(Reason::NoRule, 2).await;
+    let cut = world.refusals(Reason::NoRule, 2).await;
+    assert_eq!(cut["caller"]["role"], "reader");
     assert_eq!(
         tunnel_stays.call("GET /v2/x", "api.a.test").await.status,
         200
