@@ -204,11 +204,14 @@ impl Room {
         debug_assert!(self.lines > 0, "a line without room");
         self.lines = self.lines.saturating_sub(1);
         let mut queue = self.log.queue();
-        let first = queue.bytes.is_empty();
+        let before = queue.bytes.len();
         queue.bytes.extend_from_slice(line);
         queue.waiting += 1;
         queue.last += 1;
-        if first || queue.bytes.len() >= BATCH_BYTES {
+        // The first line starts the wait for others, the one that fills the batch ends it. To wake the writer is a system
+        // call, so it is not done for those that follow while the writer is on its way.
+        let fills = before < BATCH_BYTES && queue.bytes.len() >= BATCH_BYTES;
+        if before == 0 || fills {
             self.log.0.wake.notify_one();
         }
         queue.last
