@@ -16,6 +16,9 @@ use zeroize::Zeroizing;
 /// The most bytes that are read of any file, so that no change is overlooked behind what is looked at.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
 
+/// The kind of the error that says that something is no regular file.
+pub(crate) const NOT_REGULAR: io::ErrorKind = io::ErrorKind::InvalidInput;
+
 /// Opens the file at `path`, wherever links lead.
 ///
 /// # Errors
@@ -30,10 +33,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is no regular file",
-        ))
+        Err(io::Error::new(NOT_REGULAR, "it is no regular file"))
     }
 }
 

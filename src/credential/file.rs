@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -14,7 +14,10 @@ use std::{
 use procfs::process::Process;
 use zeroize::Zeroizing;
 
-use crate::secret::{Secret, Unfit, open_to_others};
+use crate::{
+    regular,
+    secret::{Secret, Unfit, open_to_others},
+};
 
 /// No secret is larger.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -55,23 +58,12 @@ async fn read_checked(path: PathBuf, privacy: Privacy) -> Result<Secret, FileErr
 }
 
 fn read_now(path: &Path, privacy: Privacy) -> Result<Secret, FileFault> {
-    // Asked before the file is opened, because opening a pipe waits for a writer; and again of the file that was opened.
-    regular(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
+    let file = regular::open(path)?;
     let seen = file.metadata()?;
-    regular(&seen)?;
     if privacy == Privacy::Required {
         private(seen.mode(), (seen.uid(), seen.gid()), own_uid()?)?;
     }
     Ok(Secret::from_outside(text_of(file)?)?)
-}
-
-fn regular(seen: &fs::Metadata) -> Result<(), FileFault> {
-    if seen.is_file() {
-        Ok(())
-    } else {
-        Err(FileFault::NotRegular)
-    }
 }
 
 fn private(mode: u32, (owner, group): (u32, u32), own_uid: u32) -> Result<(), FileFault> {
@@ -148,6 +140,7 @@ impl From<io::Error> for FileFault {
     fn from(error: io::Error) -> FileFault {
         match error.kind() {
             io::ErrorKind::NotFound => FileFault::Missing,
+            regular::NOT_REGULAR => FileFault::NotRegular,
             kind => FileFault::Unreadable(kind),
         }
     }
@@ -194,7 +187,10 @@ impl fmt::Display for FileFault {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
 
     use tempfile::TempDir;
 
