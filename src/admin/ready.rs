@@ -32,10 +32,7 @@ impl Readiness {
     pub(super) fn of(gate: &Gate, phase: Phase) -> Readiness {
         let snapshot = gate.snapshot.load();
         let mut conditions = vec![
-            (
-                State::Good,
-                format!("settings: {} in force", snapshot.version),
-            ),
+            settings(&snapshot.version, gate.log.metrics().last_reload().applied),
             listening(phase),
             certificate(
                 snapshot.agents.shown.covers(OffsetDateTime::now_utc()),
@@ -56,6 +53,16 @@ impl Readiness {
     /// Whether calls should come here.
     pub(super) fn is_ready(&self) -> bool {
         self.0.iter().all(|(state, _)| *state != State::Bad)
+    }
+}
+
+fn settings(version: &str, newest: bool) -> (State, String) {
+    match newest {
+        true => (State::Good, format!("settings: {version} in force")),
+        false => (
+            State::Degraded,
+            format!("settings: {version} in force, for the files have mistakes"),
+        ),
     }
 }
 

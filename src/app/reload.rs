@@ -51,6 +51,8 @@ pub(super) struct Reloader {
     path: PathBuf,
     /// The last good settings.
     settings: Settings,
+    /// What of the settings of the start holds until the next one.
+    started: Started,
     parts: Parts,
     revoked: watch::Sender<RevokedFile>,
     /// What the settings in force are made of, and those that were refused last.
@@ -101,6 +103,7 @@ impl Reloader {
             gate,
             hangups,
             path: settings.path.clone(),
+            started: Started::of(&settings.gate),
             settings,
             parts,
             revoked,
@@ -217,7 +220,7 @@ impl Reloader {
         if settings.version == self.settings.version && parts.same(&self.parts) {
             return Outcome::Unchanged;
         }
-        self.tell_what_waits_for_a_start(&settings);
+        self.started.tell_what_waits(&settings.gate);
         self.revoked.send_if_modified(|file| {
             let other = *file != settings.gate.revoked;
             file.clone_from(&settings.gate.revoked);
@@ -277,15 +280,13 @@ impl Reloader {
     }
 
     fn tell(&self, cause: Cause, outcome: Outcome) {
-        match (outcome, cause) {
-            (Outcome::Unchanged, Cause::Content) => {}
-            (Outcome::Changed | Outcome::Unchanged, _) => self.count(Reload::Applied),
-            (Outcome::Refused, _) => self.count(Reload::Refused),
-        }
+        // Mistakes that were taken back leave everything as it was, and that is worth a word.
+        let mended = !self.gate.log.metrics().last_reload().applied;
         let snapshot = self.settings.version.as_str();
         let (roles, credentials) = (self.settings.roles.len(), self.settings.credentials.len());
         match (outcome, cause) {
             (Outcome::Changed, _) => {
+                self.count(Reload::Applied);
                 tracing::info!(
                     snapshot,
                     roles,
@@ -293,11 +294,13 @@ impl Reloader {
                     "reloaded: the settings are in force"
                 );
             }
-            (Outcome::Unchanged, Cause::Signal) => {
+            (Outcome::Unchanged, Cause::Content) if !mended => {}
+            (Outcome::Unchanged, _) => {
+                self.count(Reload::Applied);
                 tracing::info!(snapshot, "reloaded: nothing has changed");
             }
-            (Outcome::Unchanged, Cause::Content) => {}
             (Outcome::Refused, _) => {
+                self.count(Reload::Refused);
                 tracing::error!(
                     snapshot,
                     "not reloaded: the last good settings stay in force"
@@ -309,25 +312,37 @@ impl Reloader {
     fn count(&self, reload: Reload) {
         self.gate.log.metrics().reloaded(reload);
     }
+}
 
-    /// Says which changed settings are taken at the start only.
-    fn tell_what_waits_for_a_start(&self, settings: &Settings) {
-        let (now, then) = (&self.settings.gate, &settings.gate);
-        let waiting = [
-            ("listen", now.listen != then.listen),
-            ("connections", now.connections_max != then.connections_max),
-            ("admin", now.admin != then.admin),
+/// Settings that are taken at the start only, by what they are called, each as it was written then.
+#[derive(Debug)]
+struct Started(Vec<(&'static str, String)>);
+
+impl Started {
+    fn of(gate: &config::Gate) -> Started {
+        let events = &gate.events;
+        Started(vec![
+            ("listen", format!("{:?}", gate.listen)),
+            ("connections", format!("{:?}", gate.connections_max)),
+            ("admin", format!("{:?}", gate.admin)),
             (
                 "drain and drain_delay",
-                (now.drain, now.drain_delay) != (then.drain, then.drain_delay),
+                format!("{:?}", (gate.drain, gate.drain_delay)),
             ),
             (
                 "events.stdout and events.file",
-                (now.events.stdout, &now.events.file) != (then.events.stdout, &then.events.file),
+                format!("{:?}", (events.stdout, &events.file)),
             ),
-        ];
-        for (setting, _) in waiting.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!("{setting}: the change is in force after the next start");
+        ])
+    }
+
+    /// Says which settings of `gate` wait for the next start.
+    fn tell_what_waits(&self, gate: &config::Gate) {
+        let now = Started::of(gate).0;
+        for ((setting, then), (_, now)) in self.0.iter().zip(now) {
+            if *then != now {
+                tracing::warn!("{setting}: the change is in force after the next start");
+            }
         }
     }
 }

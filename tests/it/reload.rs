@@ -347,19 +347,50 @@ async fn a_stream_ends_with_the_certificate_that_it_was_asked_for_with() {
 }
 
 #[tokio::test]
-async fn says_what_waits_for_a_start() {
-    let world = reader("GET api.a.test/v1/**").start().await;
-    world.becomes(reader("GET api.a.test/v1/**").setting("connections: 7"));
+async fn says_what_waits_for_a_start_until_it_is_taken_back() {
+    let usual = || reader("GET api.a.test/v1/**");
+    let world = usual().start().await;
+    let waits = "connections: the change is in force after the next start";
+    let said = || world.gate.stderr().matches(waits).count();
+    world.becomes(usual().setting("connections: 7"));
     world.reload().await;
+    assert_eq!(said(), 1);
+    world.becomes(
+        usual()
+            .setting("connections: 7")
+            .setting("attempts: 5000/min"),
+    );
+    world.reload().await;
+    assert_eq!(said(), 2);
+    world.becomes(usual());
+    world.reload().await;
+    assert_eq!(said(), 2);
+    assert_eq!(world.agent("reader").call(GET).await.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn says_that_a_mistake_was_taken_back() {
+    let world = reader("GET api.a.test/v1/**").admin().start().await;
+    let manifest = world.dir().join("roles/reader.yaml");
+    let good = fs::read(&manifest).unwrap();
+    fs::write(&manifest, "purpose: [\n").unwrap();
+    world.reload().await;
+    let told = world.told("/readyz").await;
+    assert!(told.body.contains("degraded settings:"), "{}", told.body);
+    // nobody signals
+    fs::write(&manifest, good).unwrap();
     until("the words", || {
         world
-            .gate
-            .stderr()
-            .contains("connections: the change is in force after the next start")
+            .reloads()
+            .last()?
+            .contains("nothing has changed")
             .then_some(())
     })
     .await;
-    assert_eq!(world.agent("reader").call(GET).await.status, 200);
+    let told = world.told("/readyz").await;
+    assert_eq!(told.status, 200);
+    assert!(told.body.contains("ok       settings:"), "{}", told.body);
     world.finish().await;
 }
 
