@@ -239,3 +239,24 @@ async fn a_login_that_is_broken_costs_nothing_that_the_old_one_gave() {
     assert_eq!(world.vault().logins(), 2);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_credential_of_another_source_is_fetched_anew_and_shares_no_connection_with_the_old() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let catalogue = world.dir().join("credentials.yaml");
+    let text = fs::read_to_string(&catalogue).unwrap();
+    let secret = fs::read(world.dir().join("secrets/api-a")).unwrap();
+    fs::write(world.dir().join("secrets/moved"), secret).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(world.dir().join("secrets/moved"), private).unwrap();
+    fs::write(&catalogue, text.replace("secrets/api-a", "secrets/moved")).unwrap();
+    world.reload().await;
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    assert_eq!(world.upstream("api.a.test").connections().len(), 2);
+    world.finish().await;
+}

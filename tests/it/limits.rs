@@ -310,6 +310,8 @@ async fn how_many_connections_there_may_be_waits_for_a_start() {
     let mut first = agent.tunnel("api.a.test").await;
     world.becomes(reader().setting("connections: 4"));
     world.reload().await;
+    let waits = "connections: the change is in force after the next start";
+    assert!(world.gate.stderr().contains(waits));
     let mut second = agent.tunnel("api.a.test").await;
     for tunnel in [&mut first, &mut second] {
         assert_eq!(tunnel.call("GET /v1/x", "api.a.test").await.status, 200);

@@ -317,24 +317,6 @@ async fn keeps_leases_and_limits_that_a_reload_does_not_concern() {
 }
 
 #[tokio::test]
-async fn a_credential_of_another_source_is_fetched_anew_and_shares_no_connection_with_the_old() {
-    let world = reader("GET api.a.test/v1/**").start().await;
-    let agent = world.agent("reader");
-    assert_eq!(agent.call(GET).await.status, 200);
-    let catalogue = world.dir().join("credentials.yaml");
-    let text = fs::read_to_string(&catalogue).unwrap();
-    let secret = fs::read(world.dir().join("secrets/api-a")).unwrap();
-    fs::write(world.dir().join("secrets/moved"), secret).unwrap();
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs::set_permissions(world.dir().join("secrets/moved"), private).unwrap();
-    fs::write(&catalogue, text.replace("secrets/api-a", "secrets/moved")).unwrap();
-    world.reload().await;
-    assert_eq!(agent.call(GET).await.status, 200);
-    assert_eq!(world.upstream("api.a.test").connections().len(), 2);
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn a_stream_ends_with_the_certificate_that_it_was_asked_for_with() {
     let world = reader("GET api.a.test/v1/**").start().await;
     let mut params = pki::agent_params(&[&spiffe_id("reader")]);
