@@ -16,12 +16,20 @@
 //!                                                    │ upstream    which address, never an own one  → Route
 //!                                                    │ credential  with what                        → Loan
 //!                                                    │ inject      strip, build anew, put it in     → Outbound
+//!                                                    │ live        under way: a reload finds it     → Underway
 //!                                                    │ event       on record before it leaves
 //!                                                    │ upstream    to the address that was checked  → Answer
 //!                                                    │ relay       bring it back, cleaned
 //!                                                    ▼
 //!                                                  event (always: a drop guard closes the record)
 //! ```
+//!
+//! An opaque tunnel, which an exception opens for one role, host and port, takes the same way but for what needs a
+//! request (`proxy::opaque`): a `Passage` stands for the permit, and there is no credential. What is said below of
+//! requests holds of what is looked into.
+//!
+//! All of it is judged by one `Snapshot` of the settings. A reload swaps it whole, and what is under way and no longer
+//! allowed ends.
 //!
 //! # The map
 //!
