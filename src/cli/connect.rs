@@ -70,7 +70,7 @@ pub(crate) struct Connect {
     pub(crate) peer_uids: Vec<u32>,
 }
 
-/// Listens and carries until SIGINT or SIGTERM.
+/// Listens and carries until SIGINT or SIGTERM; SIGHUP changes nothing.
 pub(crate) fn run(settings: &Connect) -> Result<(), Failure> {
     let failed = |err: io::Error| Failure::Run(format!("cannot start: {err}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,6 +80,8 @@ pub(crate) fn run(settings: &Connect) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        // Meant for a gate of the same name. Unlistened to it would end this; the files are looked at anyway.
+        let _unheeded = signal(SignalKind::hangup()).map_err(failed)?;
         let connector = Connector::bind(settings).await?;
         eprintln!("listening on {}", connector.address());
         connector

@@ -436,3 +436,18 @@ async fn a_connection_of_other_timeouts_rests_no_more_when_its_call_has_ended() 
     .await;
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_connector_goes_on_when_it_hears_the_signal_too() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let door = world.connect("reader").await;
+    door.signal("HUP");
+    let url = format!("https://{}/v1/x", world.at("api.a.test"));
+    let output = world.curl_through(&door, &[&url]).await;
+    assert_eq!(output.stdout, b"ok", "{output:?}");
+    drop(door);
+    world.finish().await;
+}

@@ -1,28 +1,29 @@
 //! The way to the gate: TLS 1.3, the agent's certificate, a verified name.
 //!
 //! Certificate files are looked at before each connection and read again when they changed, so that a short-lived
-//! certificate can be renewed under a running process. Files that cannot be used leave the last good ones in place.
+//! certificate can be renewed under a running process. Files that cannot be used, a key that others may read among them,
+//! leave the last good ones in place.
 
 use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use rustls::{
     ClientConfig, RootCertStore,
     client::Resumption,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     version::TLS13,
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Connect, answer::Unserved};
-use crate::target::Host;
+use crate::{target::Host, tls::stores};
 
 /// How long name lookup, connection and handshake may take together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,8 +52,9 @@ struct Current {
     config: Arc<ClientConfig>,
 }
 
-/// Modification time, length and inode of each file; `None` where there is no file.
-type Stamp = [Option<(SystemTime, u64, u64)>; 3];
+/// Of each file the time of its last change, whether of what is in it or of who may read it, and length and inode;
+/// `None` where there is no file.
+type Stamp = [Option<(i64, i64, u64, u64)>; 3];
 
 impl Link {
     /// Reads the files for the first time; an error says in words what is wrong with them.
@@ -120,7 +122,7 @@ impl Files {
     fn stamp(&self) -> Stamp {
         [&self.certificate, &self.key, &self.authorities].map(|path| {
             let file = fs::metadata(path).ok()?;
-            Some((file.modified().ok()?, file.len(), file.ino()))
+            Some((file.ctime(), file.ctime_nsec(), file.len(), file.ino()))
         })
     }
 
@@ -132,8 +134,7 @@ impl Files {
                 .map_err(|err| format!("{}: {err}", self.authorities.display()))?;
         }
         let chain = certificates(&self.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|err| format!("{}: {err}", self.key.display()))?;
+        let key = stores::key(&self.key).map_err(|err| err.to_string())?;
         let mut config =
             ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_protocol_versions(&[&TLS13])

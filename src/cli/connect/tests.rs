@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -372,6 +372,30 @@ async fn refuses_to_start_with_a_key_of_another_certificate() {
     })
     .await;
     assert!(matches!(bound, Err(Failure::Usage(_))));
+}
+
+#[tokio::test]
+async fn refuses_a_key_that_others_may_read_at_the_start_and_at_a_renewal() {
+    let dir = pki();
+    let gate = TestGate::start(dir.path()).await;
+    let key = dir.path().join("agent.key");
+    let mode = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let bound = Connector::bind(&settings(dir.path(), &gate.address())).await;
+    let Err(Failure::Usage(said)) = bound else {
+        panic!("it listens");
+    };
+    assert!(said.contains("agent.key"), "{said}");
+    assert!(said.contains("(mode 644); chmod 600 it"), "{said}");
+
+    mode(0o600);
+    let connector = serve(settings(dir.path(), &gate.address())).await;
+    issue(dir.path(), "renewed", OffsetDateTime::now_utc());
+    for (now, agent_then) in [(0o644, "/agent"), (0o600, "/renewed")] {
+        mode(now);
+        let _client = TcpStream::connect(connector.address).await.unwrap();
+        assert_eq!(agent(&gate.accept().await.unwrap()), agent_then, "{now:o}");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,13 @@ impl Door {
     pub(crate) fn beside(&self, program: &str) -> Command {
         in_network(self.network.as_deref(), program)
     }
+
+    /// Sends a signal by its name, as in `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(status.success(), "{kill}");
+    }
 }
 
 impl Drop for Door {
