@@ -49,11 +49,18 @@ pub(crate) struct App {
 
 /// Why a gate cannot start.
 #[derive(Debug)]
-pub(crate) struct StartError(String);
+pub(crate) enum StartError {
+    /// Something that only a change of the settings, or of what they name, mends.
+    Settings(String),
+    /// An address that cannot be had now, and may be free later.
+    Address(String),
+}
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            StartError::Settings(why) | StartError::Address(why) => f.write_str(why),
+        }
     }
 }
 
@@ -61,7 +68,11 @@ impl std::error::Error for StartError {}
 
 impl StartError {
     fn because(what: &str, error: impl std::fmt::Display) -> StartError {
-        StartError(format!("{what}: {error}"))
+        StartError::Settings(format!("{what}: {error}"))
+    }
+
+    fn not_bound(listen: impl std::fmt::Display, error: &std::io::Error) -> StartError {
+        StartError::Address(format!("cannot listen on {listen}: {error}"))
     }
 }
 
@@ -76,10 +87,10 @@ impl App {
         let listen = settings.gate.listen;
         let listener = TcpListener::bind(listen)
             .await
-            .map_err(|error| StartError::because(&format!("cannot listen on {listen}"), error))?;
+            .map_err(|error| StartError::not_bound(listen, &error))?;
         let address = listener
             .local_addr()
-            .map_err(|error| StartError::because("cannot listen", error))?;
+            .map_err(|error| StartError::not_bound(listen, &error))?;
         let admin = admin(settings.gate.admin.as_ref()).await?;
         let own = admin.as_ref().and_then(admin::Listener::address);
         let own = [address].into_iter().chain(own).collect();
@@ -97,8 +108,9 @@ impl App {
             register: Arc::default(),
         });
         let told = admin.as_ref().map(ToString::to_string);
-        event::started(&gate.log, address, told, &settings.version)
-            .map_err(|_| StartError("the log cannot take the event `started`".to_owned()))?;
+        event::started(&gate.log, address, told, &settings.version).map_err(|_| {
+            StartError::Settings("the log cannot take the event `started`".to_owned())
+        })?;
         let view = View {
             gate: gate.clone(),
             connections_max: settings.gate.connections_max as usize,
@@ -158,8 +170,9 @@ async fn admin(admin: Option<&config::Admin>) -> Result<Option<admin::Listener>,
         return Ok(None);
     };
     let bound = admin::Listener::bind(admin).await;
-    let why = |error| StartError::because(&format!("cannot listen on {admin}"), error);
-    bound.map(Some).map_err(why)
+    bound
+        .map(Some)
+        .map_err(|error| StartError::not_bound(admin, &error))
 }
 
 async fn sweep(gate: Arc<Gate>) {

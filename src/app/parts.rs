@@ -303,7 +303,7 @@ impl Making<'_> {
 }
 
 fn unusable(error: impl std::fmt::Display) -> StartError {
-    StartError(error.to_string())
+    StartError::Settings(error.to_string())
 }
 
 fn mint_made_of(settings: &config::Gate) -> Digest {

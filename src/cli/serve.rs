@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use crate::{
-    app::App,
+    app::{App, StartError},
     config,
     server::Drained,
     shutdown::{self, Announce, Phase, Signals},
@@ -62,9 +62,10 @@ async fn serve_settings(settings: config::Settings) -> Result<Drained, Failure> 
         .map_err(|error| Failure::Run(format!("signals cannot be listened to: {error}")))?;
     let (roles, credentials) = (settings.roles.len(), settings.credentials.len());
     let (snapshot, delay) = (settings.version.clone(), settings.gate.drain_delay);
-    let app = App::start(settings)
-        .await
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let app = App::start(settings).await.map_err(|error| match error {
+        StartError::Settings(why) => Failure::Usage(why),
+        StartError::Address(why) => Failure::Run(why),
+    })?;
     tracing::info!(address = %app.address(), snapshot, roles, credentials, "listening");
     let (end, ending) = shutdown::announcement();
     let mut serving = tokio::spawn(app.serve(ending));

@@ -1,11 +1,11 @@
 //! What those who run the gate are told, and that nobody else is.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use tokio::net::{TcpListener, TcpStream};
 use tollgate::refusal::Reason;
 
-use crate::world::{World, patience::patiently, vault::Mood};
+use crate::world::{World, gate::tollgate, patience::patiently, vault::Mood};
 
 async fn world() -> World {
     World::new()
@@ -168,5 +168,32 @@ async fn a_vault_that_is_away_leaves_it_ready_while_its_leases_hold() {
     })
     .await;
     assert!(told.body.ends_with("\nready\n"), "{}", told.body);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_run_that_failed_and_no_wrong_setting() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let settings = fs::read_to_string(world.dir().join("tollgate.yaml")).unwrap();
+    let taken = world.listen();
+    let again = world.dir().join("again.yaml");
+    for settings in [
+        settings.replace("listen: 127.0.0.1:0", &format!("listen: {taken}")),
+        format!("{settings}\nadmin: {taken}\n"),
+    ] {
+        fs::write(&again, settings).unwrap();
+        let mut serve = tollgate();
+        serve.args(["serve", "--config"]).arg(&again);
+        let output = world.run(serve).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains(&format!("cannot listen on {taken}")),
+            "{said}"
+        );
+        assert_eq!(output.status.code(), Some(1), "{said}");
+    }
     world.finish().await;
 }
