@@ -20,8 +20,8 @@ const IDENTITY_SHARE: u32 = 4;
 pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> {
     let mut sinks = Vec::new();
     if let Some(path) = &settings.events.file {
-        let file = Sink::file(path)
-            .map_err(|error| StartError::because(&path.display().to_string(), error))?;
+        let unfit = |error| StartError::because(&format!("events.file: {}", path.display()), error);
+        let file = Sink::file(path).map_err(unfit)?;
         sinks.push(file);
     }
     // After the file: whoever reads it may make its writer wait for ever.

@@ -8,7 +8,6 @@
 use std::{
     collections::HashMap,
     io,
-    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -340,14 +339,14 @@ impl Writing {
     fn write(&mut self, batch: &[u8], closing: bool) -> bool {
         self.sinks.iter_mut().for_each(Sink::begin);
         let mut failing = false;
-        while !self.advance(batch) {
+        while let Err((file, error)) = self.advance(batch) {
             if self.gives_up(closing) {
                 tracing::error!("events were lost: a sink could not be written to at the end");
                 return false;
             }
             if !failing {
                 failing = true;
-                tracing::error!("events cannot be written; calls are refused until they can");
+                tracing::error!(%file, %error, "events cannot be written; calls are refused until they can");
             }
             self.log.queue().failing = true;
             std::thread::park_timeout(RETRY_TIME);
@@ -364,15 +363,16 @@ impl Writing {
         (closing || queue.closing) && !queue.reopening
     }
 
-    /// Writes the rest of `batch` to every sink that takes it; the answer is whether each has all of it. Files are
-    /// opened anew before, not after: whoever moved the old one waits for the last line in it.
-    fn advance(&mut self, batch: &[u8]) -> bool {
+    /// Writes the rest of `batch` to every sink that takes it; an error is that of the first that has not all of it.
+    /// Files are opened anew before, not after: whoever moved the old one waits for the last line in it.
+    fn advance(&mut self, batch: &[u8]) -> Result<(), (String, io::Error)> {
         if std::mem::take(&mut self.log.queue().reopening) {
             self.reopen(batch);
         }
-        let mut done = true;
+        let mut done = Ok(());
         for sink in &mut self.sinks {
-            done &= sink.advance(batch);
+            let taken = sink.advance(batch);
+            done = done.and(taken.map_err(|error| (sink.name().to_string(), error)));
         }
         done
     }
@@ -380,7 +380,7 @@ impl Writing {
     fn reopen(&mut self, batch: &[u8]) {
         for sink in &mut self.sinks {
             let reopened = sink.reopen(batch);
-            let file = sink.path().unwrap_or(Path::new("stdout")).display();
+            let file = sink.name();
             match reopened {
                 Ok(Reopened::Another) => tracing::info!(%file, "events go to a new file"),
                 Ok(Reopened::Same) => tracing::info!(%file, "events go on to the same file"),

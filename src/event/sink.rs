@@ -7,7 +7,7 @@ use std::{
         fd::AsFd,
         unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
-    path::{Path, PathBuf},
+    path::{Display, Path, PathBuf},
 };
 
 /// Where lines go, with how far it has come with the batch at hand.
@@ -54,9 +54,12 @@ impl Sink {
         })
     }
 
-    /// The name of the file, if it is one.
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    /// The name of the file, or of what it is else.
+    pub(super) fn name(&self) -> Display<'_> {
+        self.path
+            .as_deref()
+            .unwrap_or(Path::new("stdout"))
+            .display()
     }
 
     /// The next batch is another.
@@ -64,17 +67,20 @@ impl Sink {
         self.taken = 0;
     }
 
-    /// Writes the rest of `batch`; the answer is whether the sink has all of it.
-    pub(super) fn advance(&mut self, batch: &[u8]) -> bool {
+    /// Writes the rest of `batch`.
+    ///
+    /// # Errors
+    /// The sink has not all of it.
+    pub(super) fn advance(&mut self, batch: &[u8]) -> io::Result<()> {
         while let Some(rest) = batch.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match self.file.write(rest) {
-                Ok(0) => return false,
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.taken += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                Err(error) => return Err(error),
             }
         }
-        true
+        Ok(())
     }
 
     /// Opens what the file's name means now. A line of `batch` of which the old file took a part goes whole into the
@@ -136,7 +142,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events");
         let mut sink = Sink::file(&path).unwrap();
-        assert!(sink.advance(&BATCH[..bytes]));
+        sink.advance(&BATCH[..bytes]).unwrap();
         (directory, path, sink)
     }
 
@@ -151,7 +157,7 @@ mod tests {
         let (_directory, path, mut sink) = sink_that_took(b"one\ntw".len());
         let old = moved(&path);
         assert_eq!(sink.reopen(BATCH).unwrap(), Reopened::Another);
-        assert!(sink.advance(BATCH));
+        sink.advance(BATCH).unwrap();
         assert_eq!(fs::read(old).unwrap(), b"one\ntw");
         assert_eq!(fs::read(&path).unwrap(), b"two\nthree\n");
         assert_eq!(
@@ -164,7 +170,7 @@ mod tests {
     fn a_file_that_was_not_moved_gets_nothing_twice() {
         let (_directory, path, mut sink) = sink_that_took(b"one\ntw".len());
         assert_eq!(sink.reopen(BATCH).unwrap(), Reopened::Same);
-        assert!(sink.advance(BATCH));
+        sink.advance(BATCH).unwrap();
         assert_eq!(fs::read(path).unwrap(), BATCH);
     }
 
@@ -174,7 +180,7 @@ mod tests {
         drop(sink);
         for _ in 0..2 {
             let mut sink = Sink::file(&path).unwrap();
-            assert!(sink.advance(BATCH));
+            sink.advance(BATCH).unwrap();
         }
         let expected = [b"one\ntw\n", BATCH, BATCH].concat();
         assert_eq!(fs::read(path).unwrap(), expected);
@@ -186,7 +192,7 @@ mod tests {
         let old = moved(&path);
         fs::create_dir(&path).unwrap();
         assert!(sink.reopen(BATCH).is_err());
-        assert!(sink.advance(BATCH));
+        sink.advance(BATCH).unwrap();
         assert_eq!(fs::read(old).unwrap(), BATCH);
         drop(directory);
     }

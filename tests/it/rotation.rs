@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::world::{World, agent::Agent, patience::until, settings::Role};
+use crate::world::{World, agent::Agent, gate::tollgate, patience::until, settings::Role};
 
 const CALL: &str = "GET http://api.a.test/v1/x";
 
@@ -152,5 +152,44 @@ async fn a_gate_without_an_event_file_takes_the_signal_and_goes_on() {
     world.gate.signal("USR1");
     says(&world, "nothing to open anew").await;
     assert_eq!(world.agent("agent").call(CALL).await.status, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn says_which_file_takes_no_events_and_why() {
+    let world = world().await;
+    let file = record(&world);
+    moved(&file, 1);
+    symlink("/dev/full", &file).unwrap();
+    world.gate.signal("USR1");
+    says(&world, "events go to a new file").await;
+    world.agent("agent").call("GET http://evil.test/").await;
+    let what = "calls are refused until they can";
+    let why = "No space left on device (os error 28)";
+    says(
+        &world,
+        &format!("{what} file={} error={why}", file.display()),
+    )
+    .await;
+    fs::remove_file(&file).unwrap();
+    world.gate.signal("USR1");
+    says(&world, "events can be written again").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn says_which_setting_names_a_file_that_cannot_be() {
+    let world = world().await;
+    let settings = fs::read_to_string(world.dir().join("tollgate.yaml")).unwrap();
+    let nowhere = world.dir().join("nowhere.yaml");
+    let settings = settings.replace("file: record.jsonl", "file: /nowhere/events");
+    fs::write(&nowhere, settings).unwrap();
+    let mut serve = tollgate();
+    serve.args(["serve", "--config"]).arg(&nowhere);
+    let output = world.run(serve).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = "tollgate: events.file: /nowhere/events: No such file or directory";
+    assert!(said.contains(why), "{said}");
+    assert_eq!(output.status.code(), Some(2), "{said}");
     world.finish().await;
 }
