@@ -5,7 +5,7 @@
 #   VAULT_ADDR=... VAULT_TOKEN=... deploy/vault/setup.sh --dir config/vault --catalogue config/credentials.yaml
 #
 # VAULT_TOKEN is a platform administrator's, of whom the gate never has anything. Options:
-#   --dir DIR          where role-id and secret-id are written
+#   --dir DIR          where role-id, which is no secret, and secret-id (mode 0600) are written
 #   --catalogue FILE   the gate's credentials.yaml
 #   --name NAME        of the policy and of the role; `tollgate` if not said
 #   --rotate           replace a secret id that is still good, and end the old one
@@ -70,12 +70,14 @@ for cli in "${VAULT_CLI:-}" bao vault; do
     cli=''
 done
 [ -n "$cli" ] || fail "neither bao nor vault is on PATH; VAULT_CLI can name one"
-mkdir -p "$dir"
+# The gate may be another user: it must come to these files, and read all but the secret id, which is handed to it.
+(umask 022 && mkdir -p "$dir")
 
-# Into the file at once or not at all, and for its owner only.
-keep() {
+# Into the file at once or not at all, with the mode that it is to have.
+keep() { # NAME MODE
     cat >"$dir/.$1.new"
     [ -s "$dir/.$1.new" ] || fail "the server gave no $1"
+    chmod "$2" "$dir/.$1.new"
     mv "$dir/.$1.new" "$dir/$1"
 }
 
@@ -83,7 +85,7 @@ policy | "$cli" policy write "$name" - >/dev/null
 "$cli" auth list -format=json | grep -q '"approle/"' || "$cli" auth enable approle >/dev/null
 role=auth/approle/role/$name
 "$cli" write "$role" token_policies="$name" token_no_default_policy=true token_ttl=20m token_type=service >/dev/null
-"$cli" read -field=role_id "$role/role-id" | keep role-id
+"$cli" read -field=role_id "$role/role-id" | keep role-id 644
 
 # The secret id goes through standard input, because others can see a command's arguments.
 is_good() {
@@ -95,7 +97,7 @@ if is_good && [ $rotate = no ]; then
 else
     old=''
     if is_good; then old=$dir/.secret-id.old && cp "$dir/secret-id" "$old"; fi
-    "$cli" write -f -field=secret_id "$role/secret-id" | keep secret-id
+    "$cli" write -f -field=secret_id "$role/secret-id" | keep secret-id 600
     if [ -n "$old" ]; then
         "$cli" write "$role/secret-id/destroy" secret_id=- <"$old" >/dev/null
         rm "$old"

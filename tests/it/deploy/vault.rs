@@ -17,18 +17,20 @@ use crate::{
 
 #[tokio::test]
 async fn the_gate_serves_with_the_login_that_the_script_made() {
-    let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
-    let world = world(&bao, dir.path()).start().await;
+    let (bao, made_in) = (OpenBao::start().await, TempDir::new().unwrap());
+    let dir = made_in.path().join("vault");
+    let world = world(&bao, &dir).start().await;
     bao.put("api-a", world.secret("api-a")).await;
     let catalogue = world.dir().join("credentials.yaml");
-    let setup = |more: &[&str]| setup(&bao, dir.path(), &catalogue, more);
+    let setup = |more: &[&str]| setup(&bao, &dir, &catalogue, more);
 
     let said = setup(&[]);
-    for file in ["role-id", "secret-id"] {
-        let path = dir.path().join(file);
+    // a gate that is another user comes to them, and is given the secret id alone
+    for (file, expected) in [("", 0o755), ("role-id", 0o644), ("secret-id", 0o600)] {
+        let path = dir.join(file);
         assert!(said.contains(path.to_str().unwrap()), "{said}");
         let mode = fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
+        assert_eq!(mode & 0o777, expected, "{file}");
     }
     let agent = world.agent("reader");
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
@@ -42,11 +44,11 @@ async fn the_gate_serves_with_the_login_that_the_script_made() {
     );
 
     // once more changes nothing; a rotation ends the old secret id
-    let first = secret_id(dir.path());
+    let first = secret_id(&dir);
     assert!(setup(&[]).contains("(as it was)"));
-    assert_eq!(secret_id(dir.path()), first);
+    assert_eq!(secret_id(&dir), first);
     setup(&["--rotate"]);
-    let second = secret_id(dir.path());
+    let second = secret_id(&dir);
     assert_ne!(second, first);
     assert!(!known(&bao, &first).await);
     assert!(known(&bao, &second).await);
