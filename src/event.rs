@@ -89,7 +89,7 @@ struct Open {
 #[derive(Debug)]
 enum AskedFor {
     Read(Arc<Target>),
-    /// An opaque tunnel.
+    /// A tunnel, but nothing inside it.
     Tunnel(Host, u16),
     Seen(Seen),
 }
@@ -132,6 +132,17 @@ impl Source {
     pub(crate) fn cut(&self) -> &Cut {
         &self.cut
     }
+}
+
+/// A connection about which something is written that is about no call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection<'a> {
+    /// Whose it is.
+    pub(crate) source: &'a Source,
+    /// The role in which its caller acts, and where that role's calls are counted.
+    pub(crate) role: Option<(&'a Arc<Role>, &'a Arc<RoleCounts>)>,
+    /// Where the tunnel goes that it has become.
+    pub(crate) tunnel: Option<(&'a Host, u16)>,
 }
 
 /// Which credential a call was made with; never its value.
@@ -233,9 +244,14 @@ impl Record {
         self.0.asked = Some(AskedFor::Read(target.clone()));
     }
 
+    /// Notes the place of a tunnel.
+    fn tunnel(&mut self, host: &Host, port: u16) {
+        self.0.asked = Some(AskedFor::Tunnel(host.clone(), port));
+    }
+
     /// Notes the opaque tunnel that an exception allows, and the exception where events name a rule.
     pub(crate) fn passes(&mut self, passage: &Passage) {
-        self.0.asked = Some(AskedFor::Tunnel(passage.host().clone(), passage.port()));
+        self.tunnel(passage.host(), passage.port());
         self.0.rule = Some(RuleTaken {
             name: "exception: tunnel".into(),
             written: passage.written().clone(),
@@ -395,14 +411,16 @@ impl Drop for Open {
 /// Writes that a handshake failed or a connection's bytes were no request: there is no call to record.
 pub(crate) fn connection_refused(
     log: &Log,
-    source: &Source,
-    role: Option<(&Arc<Role>, &Arc<RoleCounts>)>,
+    connection: Connection<'_>,
     snapshot: &Arc<str>,
     refusal: &Refusal,
 ) {
-    if let Ok(mut record) = Record::open(log, source, snapshot) {
-        if let Some((role, counts)) = role {
+    if let Ok(mut record) = Record::open(log, connection.source, snapshot) {
+        if let Some((role, counts)) = connection.role {
             record.role(role, counts);
+        }
+        if let Some((host, port)) = connection.tunnel {
+            record.tunnel(host, port);
         }
         record.refused(refusal);
     } else {

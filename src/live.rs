@@ -181,9 +181,14 @@ impl Live {
         };
         self.source.cut().tell(Outcome::AccessWithdrawn);
         drop(end);
+        let tunnel = state.tunnel.clone();
         drop(state);
-        let role = snapshot.role_of(&self.caller);
-        event::connection_refused(log, &self.source, role, &snapshot.version, &refusal);
+        let connection = event::Connection {
+            source: &self.source,
+            role: snapshot.role_of(&self.caller),
+            tunnel: tunnel.as_ref().map(|(host, port)| (host, *port)),
+        };
+        event::connection_refused(log, connection, &snapshot.version, &refusal);
         true
     }
 

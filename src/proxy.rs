@@ -24,7 +24,7 @@ use crate::{
     refusal::{Reason, Refusal},
     refuse::{self, Called},
     relay::{self, Body},
-    scope::Permit,
+    scope::{Permit, RuleLimit},
     secret::Class,
     snapshot::Snapshot,
     target::{
@@ -62,6 +62,7 @@ impl Gate {
             attempts,
             source,
             live: Arc::new(live),
+            turned_away: None,
         };
         (agent, ended)
     }
@@ -83,7 +84,16 @@ pub(crate) struct Agent {
     pub(crate) source: event::Source,
     /// What of it ends with a change of the settings.
     pub(crate) live: Arc<Live>,
+    /// Why each of its requests is refused, if the connection should not be.
+    pub(crate) turned_away: Option<Refusal>,
 }
+
+/// Connections of one identity that may be there at a time only to be told why they should not.
+const TURNED_AWAY: RuleLimit = RuleLimit {
+    rate: None,
+    burst: None,
+    in_flight: Some(16),
+};
 
 /// Answers one request: with the upstream's answer, or with the reason why there is none.
 pub(crate) async fn exchange(
@@ -212,8 +222,22 @@ impl Agent {
         })
     }
 
+    /// Lets the connection be for one answer, which is `refusal`: a client that is only cut off comes back at once.
+    /// Too many at a time of one identity are cut off all the same.
+    pub(crate) fn turn_away(&mut self, refusal: Refusal, gate: &Gate) -> Result<Slot, Refusal> {
+        let what = format!("turned away of {}", self.caller.id);
+        let Some(place) = gate.limits.bucket(what, TURNED_AWAY).enter() else {
+            return Err(refusal);
+        };
+        self.turned_away = Some(refusal);
+        Ok(place)
+    }
+
     /// Counts an attempt: a connection, a `CONNECT` or a request, refused ones included.
     pub(crate) fn attempt(&self, gate: &Gate, snapshot: &Snapshot) -> Result<(), Refusal> {
+        if let Some(refusal) = &self.turned_away {
+            return Err(refusal.clone());
+        }
         let counted = match self.attempts.is_of(snapshot.attempts) {
             true => self.attempts.count(),
             // The connection is older than the settings.

@@ -10,7 +10,10 @@ pub(crate) mod tunnel;
 use std::{
     convert::Infallible,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,6 +49,8 @@ use crate::{
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may stay idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a connection that is turned away may take to be told so.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -57,21 +62,21 @@ type Agents = Box<TlsStream<Patient<TcpStream>>>;
 pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
     let snapshot = gate.snapshot.load_full();
     let stream = Patient::new(stream, snapshot.upstream.answer_timeout());
-    let (stream, agent, ended) = match Box::pin(admit(&gate, &snapshot, stream)).await {
+    let (stream, mut agent, ended) = match Box::pin(admit(&gate, &snapshot, stream)).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return refused(&gate, None, &refusal),
+        Err(refusal) => return refused(&gate, None, None, &refusal),
     };
     let _listed = gate.register.list(&agent.live);
     let attempt = agent.attempt(&gate, &snapshot);
     look_again(&gate, &agent, snapshot);
-    let agent = Arc::new(agent);
-    let _place = match attempt.and_then(|()| agent.connection()) {
+    let place = attempt.and_then(|()| agent.connection());
+    let _place = match place.or_else(|refusal| agent.turn_away(refusal, &gate)) {
         Ok(place) => place,
-        Err(refusal) => return refused(&gate, Some(&agent), &refusal),
+        Err(refusal) => return refused(&gate, Some(&agent), None, &refusal),
     };
     let conversation = Conversation {
         gate,
-        agent,
+        agent: Arc::new(agent),
         ending,
     };
     tokio::select! {
@@ -128,14 +133,20 @@ pub(crate) fn handshake_refusal(error: &std::io::Error) -> Refusal {
     }
 }
 
-fn refused(gate: &Gate, agent: Option<&Agent>, refusal: &Refusal) {
+/// Writes a refusal that nobody can be answered, and the place of the tunnel that it is about, if it is about one.
+fn refused(gate: &Gate, agent: Option<&Agent>, tunnel: Option<(&Host, u16)>, refusal: &Refusal) {
     let source = agent.map_or_else(
         || event::Source::nobody(&gate.log),
         |agent| agent.source.clone(),
     );
     let snapshot = gate.snapshot.load();
     let role = agent.and_then(|agent| snapshot.role_of(&agent.caller));
-    event::connection_refused(&gate.log, &source, role, &snapshot.version, refusal);
+    let connection = event::Connection {
+        source: &source,
+        role,
+        tunnel,
+    };
+    event::connection_refused(&gate.log, connection, &snapshot.version, refusal);
 }
 
 /// What the requests of one connection have in common.
@@ -150,6 +161,9 @@ impl Conversation {
     /// Serves all of a connection: its requests, and the tunnel that it may become. Each part is boxed, so that its
     /// room is given back with its end.
     async fn hold(&self, stream: Agents) {
+        if let Some(refusal) = &self.agent.turned_away {
+            return Box::pin(self.turn_away(stream, refusal)).await;
+        }
         let opening = Opening::default();
         Box::pin(self.open(stream, &opening)).await;
         if let Some(tunnel) = opening.take() {
@@ -159,20 +173,42 @@ impl Conversation {
 
     /// Serves the requests of the agents' listener, until the connection ends or becomes a tunnel.
     async fn open(&self, stream: Agents, opening: &Opening) {
-        let ingress = Ingress::Open;
-        let answer = async |request: Request<Incoming>| {
-            Ok::<_, Infallible>(match *request.method() {
-                Method::CONNECT => tunnel::connect(&self.gate, &self.agent, request, opening).await,
-                _ => self.exchange(&ingress, request).await,
-            })
-        };
+        let answer = async |request| Ok::<_, Infallible>(self.answer(request, opening).await);
         let connection = http()
             .serve_connection(TokioIo::new(stream), service_fn(answer))
             .with_upgrades();
-        self.converse(pin!(connection), |connection| {
-            connection.graceful_shutdown()
-        })
-        .await;
+        let ended = self
+            .converse(pin!(connection), |connection| {
+                connection.graceful_shutdown()
+            })
+            .await;
+        self.note(ended, &Ingress::Open);
+    }
+
+    /// Answers a request of the agents' listener.
+    async fn answer(&self, request: Request<Incoming>, opening: &Opening) -> Response<Body> {
+        match *request.method() {
+            Method::CONNECT => tunnel::connect(&self.gate, &self.agent, request, opening).await,
+            _ => self.exchange(&Ingress::Open, request).await,
+        }
+    }
+
+    /// Lets one request be answered, which is with the refusal, and ends the connection. If none comes, the refusal is
+    /// told as the connection's.
+    async fn turn_away(&self, stream: Agents, refusal: &Refusal) {
+        let (opening, asked) = (Opening::default(), AtomicBool::new(false));
+        let answer = async |request| {
+            asked.store(true, Ordering::Relaxed);
+            Ok::<_, Infallible>(self.answer(request, &opening).await)
+        };
+        let connection = http()
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service_fn(answer));
+        // However it ends, the agent has had its time.
+        let _ended = timeout(TURN_AWAY_TIMEOUT, connection).await;
+        if !asked.load(Ordering::Relaxed) {
+            refused(&self.gate, Some(&self.agent), None, refusal);
+        }
     }
 
     /// Serves the requests inside a tunnel.
@@ -182,26 +218,31 @@ impl Conversation {
     {
         let answer = async |request| Ok::<_, Infallible>(self.exchange(&ingress, request).await);
         let connection = http().serve_connection(TokioIo::new(stream), service_fn(answer));
-        self.converse(pin!(connection), |connection| {
-            connection.graceful_shutdown()
-        })
-        .await;
+        let ended = self
+            .converse(pin!(connection), |connection| {
+                connection.graceful_shutdown()
+            })
+            .await;
+        self.note(ended, &ingress);
     }
 
     /// Drives a connection to its end; once the gate is ending, `finish` tells it to take no further request.
-    async fn converse<C>(&self, mut connection: Pin<&mut C>, finish: impl FnOnce(Pin<&mut C>))
+    async fn converse<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        finish: impl FnOnce(Pin<&mut C>),
+    ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut ending = self.ending.clone();
-        let ended = tokio::select! {
+        tokio::select! {
             ended = connection.as_mut() => ended,
             () = ending.wait() => {
                 finish(connection.as_mut());
                 connection.await
             }
-        };
-        self.note(ended);
+        }
     }
 
     async fn exchange(&self, ingress: &Ingress, request: Request<Incoming>) -> Response<Body> {
@@ -222,14 +263,15 @@ impl Conversation {
 
     /// Serves the tunnel that a connection has become.
     async fn tunnel(&self, tunnel: Tunnel) {
-        let ended = tunnel.serve(self).await;
-        if let Err(refusal) = ended {
-            refused(&self.gate, Some(&self.agent), &refusal);
+        let place = tunnel.place();
+        if let Err(refusal) = tunnel.serve(self).await {
+            let place = place.as_ref().map(|(host, port)| (host, *port));
+            refused(&self.gate, Some(&self.agent), place, &refusal);
         }
     }
 
     /// Writes what hyper refused by itself; a connection that merely closed is none of it.
-    fn note(&self, ended: hyper::Result<()>) {
+    fn note(&self, ended: hyper::Result<()>, ingress: &Ingress) {
         let Err(error) = ended else { return };
         let refusal = match () {
             () if error.is_parse() => Refusal::because(Reason::RequestMalformed, error.to_string()),
@@ -238,7 +280,11 @@ impl Conversation {
             }
             () => return,
         };
-        refused(&self.gate, Some(&self.agent), &refusal);
+        let place = match ingress {
+            Ingress::Open => None,
+            Ingress::Tunnel { host, port, .. } => Some((host, *port)),
+        };
+        refused(&self.gate, Some(&self.agent), place, &refusal);
     }
 }
 

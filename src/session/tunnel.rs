@@ -200,6 +200,14 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 impl Tunnel {
+    /// Where it goes, if what it carries is looked into.
+    pub(crate) fn place(&self) -> Option<(Host, u16)> {
+        match &self.kind {
+            Kind::Read { host, port } => Some((host.clone(), *port)),
+            Kind::Opaque(_) => None,
+        }
+    }
+
     /// Serves what is inside until it ends.
     pub(crate) async fn serve(self, conversation: &Conversation) -> Result<(), Refusal> {
         let Tunnel { upgrade, kind } = self;

@@ -198,6 +198,53 @@ pub(crate) async fn refuses_an_identity_that_tries_too_often() {
 }
 
 #[tokio::test]
+async fn a_new_connection_of_a_spent_identity_is_told_so_once_whatever_it_asks() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .setting("attempts: 1/h")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    let _first = agent.wire().await;
+    let call = agent.absolute("GET http://api.a.test/v1/x", "", "");
+    for call in [
+        call.as_str(),
+        "CONNECT api.a.test:443 HTTP/1.1\r\nHost: api.a.test:443\r\n\r\n",
+    ] {
+        let mut wire = agent.wire().await;
+        wire.send(call.repeat(2)).await;
+        let answer = wire.answer().await;
+        world.refused(&answer, Reason::AttemptsExhausted).await;
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(wire.rest().await, b"", "a second answer");
+    }
+    world.refusals(Reason::AttemptsExhausted, 2).await;
+    world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_spent_identity_does_not_keep_connections_by_saying_nothing() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .setting("attempts: 1/h")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    let _first = agent.wire().await;
+    // some may wait for the answer to what they do not say, for a while; the rest are cut off at once
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(agent.wire().await);
+    }
+    for wire in silent.iter_mut().rev() {
+        assert_eq!(wire.rest().await, b"");
+    }
+    world.refusals(Reason::AttemptsExhausted, 10).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn counts_refusals_of_one_identity_when_they_come_too_fast() {
     let world = World::new()
         .role("reader", "GET api.a.test/v1/**")

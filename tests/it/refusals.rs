@@ -1,5 +1,9 @@
 //! Every reason to say no is given where it is due, in one documented shape, and nothing leaves the gate.
 
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
 use tollgate::refusal::Reason;
 
 use crate::{
@@ -164,7 +168,8 @@ async fn refuses_another_protocol_in_a_tunnel() {
         let mut wire = agent.connect("api.a.test").await;
         wire.send(hello).await;
         wire.rest().await;
-        world.refusals(Reason::ProtocolRefused, number + 1).await;
+        let event = world.refusals(Reason::ProtocolRefused, number + 1).await;
+        tells_the_tunnel(&world, &event);
     }
     // what begins with a letter is taken for HTTP/1.1, and then is none
     for (number, hello) in [
@@ -177,9 +182,37 @@ async fn refuses_another_protocol_in_a_tunnel() {
         let mut wire = agent.connect("api.a.test").await;
         wire.send(hello).await;
         wire.rest().await;
-        world.refusals(Reason::RequestMalformed, number + 1).await;
+        let event = world.refusals(Reason::RequestMalformed, number + 1).await;
+        tells_the_tunnel(&world, &event);
     }
     world.nothing_left_the_gate();
+    world.finish().await;
+}
+
+/// The event of a connection that had become a tunnel says where to.
+fn tells_the_tunnel(world: &World, event: &Value) {
+    let tunnel = json!({"method": "CONNECT", "host": "api.a.test", "port": world.port, "path": "", "bytes": 0});
+    assert_eq!(event["request"], tunnel, "{event}");
+}
+
+#[tokio::test]
+async fn tells_where_a_tunnel_went_whose_handshake_failed() {
+    let world = World::new()
+        .role("reader", "GET api.a.test/v1/**")
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    // a client that was not given the authority's certificate
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let trusting_nobody = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let wire = agent.connect("api.a.test").await;
+    assert!(wire.tls_by("api.a.test", trusting_nobody).await.is_err());
+    let event = world.refusals(Reason::ProtocolRefused, 1).await;
+    tells_the_tunnel(&world, &event);
     world.finish().await;
 }
 
