@@ -9,7 +9,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -48,7 +48,9 @@ pub(crate) struct Bucket {
     rate: Option<Limiter>,
     in_flight: Option<InFlight>,
     made: Instant,
-    /// Milliseconds from `made` to the last call counted.
+    /// Whether a call was counted since the last sweep. Every call is counted, so none reads a clock for it.
+    counted: AtomicBool,
+    /// Milliseconds from `made` to the first sweep after the last call counted.
     last_ms: AtomicU64,
 }
 
@@ -90,7 +92,7 @@ impl Limits {
                 .limit
                 .rate
                 .map_or(Duration::ZERO, |rate| fills_in(rate, key.limit.burst));
-            Arc::strong_count(bucket) > 1 || bucket.rested() < fills_in
+            bucket.rested() < fills_in || Arc::strong_count(bucket) > 1
         });
     }
 }
@@ -110,6 +112,7 @@ impl Bucket {
             rate,
             in_flight,
             made: Instant::now(),
+            counted: AtomicBool::new(false),
             last_ms: AtomicU64::new(0),
         }
     }
@@ -127,23 +130,20 @@ impl Bucket {
         let Some(rate) = &self.rate else {
             return Ok(u32::MAX);
         };
-        self.last_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.counted.store(true, Ordering::Relaxed);
         match rate.check() {
             Ok(state) => Ok(state.remaining_burst_capacity()),
             Err(not_until) => Err(not_until.wait_time_from(DefaultClock::default().now())),
         }
     }
 
-    /// How long no call was counted.
+    /// How long no call was counted, at least; what was counted since the last sweep is taken as counted now.
     fn rested(&self) -> Duration {
-        Duration::from_millis(
-            self.age_ms()
-                .saturating_sub(self.last_ms.load(Ordering::Relaxed)),
-        )
-    }
-
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let age_ms = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.counted.swap(false, Ordering::Relaxed) {
+            self.last_ms.store(age_ms, Ordering::Relaxed);
+        }
+        Duration::from_millis(age_ms.saturating_sub(self.last_ms.load(Ordering::Relaxed)))
     }
 
     /// Takes a place among what is in flight, if one is free; a bucket without that limit has always one.
