@@ -17,10 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use time::OffsetDateTime;
-
-use self::counted::Window;
+use self::{counted::Window, shape::CallerFields};
 pub(crate) use self::{
+    line::Fields,
     log::{Log, Room, Unavailable, Writer},
     shape::{Kind, printable},
     sink::Sink,
@@ -31,7 +30,7 @@ use crate::{
     metrics::{Metrics, OpenCall, RoleCounts, StatusClass},
     outcome::{Cut, Outcome},
     refusal::{Reason, Refusal},
-    scope::{Permit, Role, Verb, Written},
+    scope::{Permit, Verb, Written},
     snapshot::Passage,
     target::{Destination, Host, Target, asked::Seen},
 };
@@ -73,12 +72,14 @@ struct Open {
     window: Arc<Window>,
     cut: Cut,
     snapshot: Arc<str>,
-    caller: Option<Arc<Caller>>,
-    role: Option<Arc<Role>>,
+    caller: Option<CallerFields>,
+    role: Option<Fields>,
     /// The call among those of its role.
     counted: Option<OpenCall>,
     asked: Option<AskedFor>,
-    rule: Option<RuleTaken>,
+    rule: Option<Fields>,
+    /// Of the rule that allows the call.
+    verb: Option<Verb>,
     credential: Option<CredentialUsed>,
     remaining: Option<u32>,
     upstream: Upstream,
@@ -94,26 +95,19 @@ enum AskedFor {
     Seen(Seen),
 }
 
-#[derive(Debug)]
-struct RuleTaken {
-    name: Arc<str>,
-    written: Written,
-    verb: Option<Verb>,
-}
-
 /// Whom records are about: a caller, or connections that proved no identity.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
-    caller: Option<Arc<Caller>>,
+    caller: Option<CallerFields>,
     window: Arc<Window>,
     cut: Cut,
 }
 
 impl Source {
     /// The source of a caller's records.
-    pub(crate) fn of(log: &Log, caller: &Arc<Caller>) -> Source {
+    pub(crate) fn of(log: &Log, caller: &Caller) -> Source {
         Source {
-            caller: Some(caller.clone()),
+            caller: Some(CallerFields::of(caller)),
             window: log.window(caller.id.as_str()),
             cut: log.cut().part(),
         }
@@ -139,8 +133,8 @@ impl Source {
 pub(crate) struct Connection<'a> {
     /// Whose it is.
     pub(crate) source: &'a Source,
-    /// The role in which its caller acts, and where that role's calls are counted.
-    pub(crate) role: Option<(&'a Arc<Role>, &'a Arc<RoleCounts>)>,
+    /// What is told of the role in which its caller acts, and where that role's calls are counted.
+    pub(crate) role: Option<(&'a Fields, &'a Arc<RoleCounts>)>,
     /// Where the tunnel goes that it has become.
     pub(crate) tunnel: Option<(&'a Host, u16)>,
 }
@@ -152,12 +146,8 @@ pub(crate) struct CredentialUsed {
     pub(crate) name: Arc<str>,
     /// Where it comes from: `vault` or `file`.
     pub(crate) source: &'static str,
-    /// `static` or `dynamic`.
-    pub(crate) class: &'static str,
-    /// A keyed hash of the lease.
-    pub(crate) lease: Arc<str>,
-    /// When the lease ends.
-    pub(crate) expires: OffsetDateTime,
+    /// What is told of the lease.
+    pub(crate) lease: Fields,
 }
 
 #[derive(Debug, Default)]
@@ -205,6 +195,7 @@ impl Record {
             counted: None,
             asked: None,
             rule: None,
+            verb: None,
             credential: None,
             remaining: None,
             upstream: Upstream::default(),
@@ -217,8 +208,8 @@ impl Record {
         &self.0.id
     }
 
-    /// Notes the role in which the caller acts, and where its calls are counted.
-    pub(crate) fn role(&mut self, role: &Arc<Role>, counts: &Arc<RoleCounts>) {
+    /// Notes what is told of the role in which the caller acts, and where its calls are counted.
+    pub(crate) fn role(&mut self, role: &Fields, counts: &Arc<RoleCounts>) {
         self.0.role = Some(role.clone());
         self.0.counted = Some(counts.open());
     }
@@ -252,31 +243,24 @@ impl Record {
     /// Notes the opaque tunnel that an exception allows, and the exception where events name a rule.
     pub(crate) fn passes(&mut self, passage: &Passage) {
         self.tunnel(passage.host(), passage.port());
-        self.0.rule = Some(RuleTaken {
-            name: "exception: tunnel".into(),
-            written: passage.written().clone(),
-            verb: None,
-        });
+        self.0.rule = Some(Fields::of_rule(
+            "exception: tunnel",
+            passage.written(),
+            None,
+        ));
         self.0.spent.decide = Some(self.elapsed());
     }
 
-    /// Notes the rule that allows the call.
-    pub(crate) fn permitted(&mut self, permit: &Permit) {
-        self.0.rule = Some(RuleTaken {
-            name: permit.rule_name().clone(),
-            written: permit.written().clone(),
-            verb: Some(permit.grant().verb),
-        });
+    /// Notes the rule that allows the call, of which `rule` is told.
+    pub(crate) fn permitted(&mut self, permit: &Permit, rule: Fields) {
+        self.0.rule = Some(rule);
+        self.0.verb = Some(permit.grant().verb);
         self.0.spent.decide = Some(self.elapsed());
     }
 
     /// Notes the rule that denied the call.
-    pub(crate) fn denied(&mut self, name: Arc<str>, written: Written) {
-        self.0.rule = Some(RuleTaken {
-            name,
-            written,
-            verb: None,
-        });
+    pub(crate) fn denied(&mut self, name: &str, written: &Written) {
+        self.0.rule = Some(Fields::of_rule(name, written, None));
     }
 
     /// Notes what the limits left.
@@ -321,8 +305,7 @@ impl Record {
 
     /// Puts the call on record as `allowed` before it leaves, if `intent` asks for it.
     pub(crate) async fn allowed(&mut self, intent: Intent) -> Result<(), Unavailable> {
-        let verb = self.0.rule.as_ref().and_then(|rule| rule.verb);
-        if !intent.covers(verb) {
+        if !intent.covers(self.0.verb) {
             return Ok(());
         }
         let line = self.0.line(Kind::Allowed, None, None);

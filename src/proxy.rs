@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     credential::Loan,
-    event::{self, CredentialUsed, Log, Record},
+    event::{self, CredentialUsed, Fields, Log, Record},
     identity::certificate::Caller,
     inject::Outbound,
     limit::{Bucket, Limits, Slot},
@@ -135,7 +135,7 @@ async fn pass(
     let now = OffsetDateTime::now_utc();
     let today = now.date();
     let standing = snapshot.standing(&agent.caller, now)?;
-    record.role(&standing.role, &standing.counts);
+    record.role(&standing.told, &standing.counts);
 
     // where
     let cleartext = |host: &Host, port| standing.exceptions.make_cleartext(host, port, today);
@@ -149,11 +149,11 @@ async fn pass(
     // may they
     let permit = Permit::judge(&standing.role, asked, today).map_err(|not| {
         if let Some((name, written)) = not.rule {
-            record.denied(name, written);
+            record.denied(&name, &written);
         }
         not.refusal
     })?;
-    record.permitted(&permit);
+    record.permitted(&permit, standing.told(&permit));
 
     // how often
     let admission = standing.admit(permit)?;
@@ -253,11 +253,12 @@ fn used(loan: &Loan) -> CredentialUsed {
     CredentialUsed {
         name: loan.credential.name.clone(),
         source: loan.credential.source,
-        class: match loan.lease.class() {
-            Class::Static => "static",
-            Class::Dynamic => "dynamic",
-        },
-        lease: loan.lease.id().into(),
-        expires: loan.lease.expires().into(),
+        lease: Fields::kept(loan.lease.told(), || {
+            let class = match loan.lease.class() {
+                Class::Static => "static",
+                Class::Dynamic => "dynamic",
+            };
+            Fields::of_lease(class, loan.lease.id(), loan.lease.expires().into())
+        }),
     }
 }

@@ -7,7 +7,7 @@ mod passage;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use time::{Date, OffsetDateTime};
@@ -16,7 +16,7 @@ pub(crate) use self::passage::Passage;
 use crate::{
     config::Exceptions,
     credential::{Condition, Credential},
-    event::Intent,
+    event::{Fields, Intent},
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
     live::{Call, What},
@@ -56,6 +56,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Standing {
     /// The role.
     pub(crate) role: Arc<Role>,
+    /// What events tell of it.
+    pub(crate) told: Fields,
     /// Where the role's calls are counted.
     pub(crate) counts: Arc<RoleCounts>,
     /// The limit of the role.
@@ -78,6 +80,8 @@ pub(crate) struct RuleStanding {
     pub(crate) limit: Option<Arc<Bucket>>,
     /// The credential that the rule names.
     pub(crate) credential: Option<Arc<Credential>>,
+    /// What events tell of the rule, from its first call on.
+    pub(crate) told: OnceLock<Fields>,
 }
 
 impl Snapshot {
@@ -102,10 +106,10 @@ impl Snapshot {
             .ok_or_else(|| Reason::IdentityUnknown.into())
     }
 
-    /// The role of `caller` and where its calls are counted, whether it is let in or not.
-    pub(crate) fn role_of(&self, caller: &Caller) -> Option<(&Arc<Role>, &Arc<RoleCounts>)> {
+    /// What is told of the role of `caller`, and where its calls are counted, whether it is let in or not.
+    pub(crate) fn role_of(&self, caller: &Caller) -> Option<(&Fields, &Arc<RoleCounts>)> {
         let standing = self.standings.get(&caller.id)?;
-        Some((&standing.role, &standing.counts))
+        Some((&standing.told, &standing.counts))
     }
 
     /// How every credential stands that a rule names.
@@ -123,6 +127,16 @@ impl Snapshot {
 }
 
 impl Standing {
+    /// What events tell of the rule by which `permit` was given.
+    pub(crate) fn told(&self, permit: &Permit) -> Fields {
+        let (name, written, verb) = (permit.rule_name(), permit.written(), permit.grant().verb);
+        let told = || Fields::of_rule(name, written, Some(verb));
+        match self.rules.get(permit.rule_number()) {
+            Some(rule) => rule.told.get_or_init(told).clone(),
+            None => told(),
+        }
+    }
+
     /// Lets `permit` through the limits of its rule and its role.
     pub(crate) fn admit(&self, permit: Permit) -> Result<Admission, Refusal> {
         let of_rule = self

@@ -1,11 +1,14 @@
 //! A gate and its snapshots, put together from settings and parts.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use super::{StartError, parts::Parts};
 use crate::{
     config::{self, Settings},
-    event::{Log, Sink, Writer},
+    event::{Fields, Log, Sink, Writer},
     limit::Limits,
     metrics::Metrics,
     scope::{Effect, Role, Rule, RuleLimit},
@@ -105,10 +108,12 @@ fn standing(
                 .as_ref()
                 .and_then(|name| catalogue.get(name))
                 .cloned(),
+            told: OnceLock::new(),
         },
     };
     Standing {
         role: role.clone(),
+        told: Fields::of_role(role),
         counts: metrics.role(&role.name),
         limit: limits.bucket(format!("role {}", role.name), limit),
         rules: role.rules().iter().map(refers_to).collect(),

@@ -3,7 +3,11 @@
 //! Every call writes one, so its keys are constants and a text that stands as it is in JSON is copied whole; whatever
 //! needs escaping is serde_json's. The gate's own words and what agents wrote go the same way.
 
-use std::net::SocketAddr;
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use time::OffsetDateTime;
 
@@ -30,6 +34,30 @@ pub(super) use {first, key};
 #[derive(Debug)]
 pub(super) struct Line(Vec<u8>);
 
+/// Fields that are the same in many lines: written once, and copied into each.
+#[derive(Clone)]
+pub(crate) struct Fields(Arc<[u8]>);
+
+impl Fields {
+    /// What `fields` writes.
+    pub(super) fn written(fields: impl FnOnce(&mut Line)) -> Fields {
+        let mut line = Line(Vec::new());
+        fields(&mut line);
+        Fields(line.0.into())
+    }
+
+    /// What `place` keeps, which is what `written` gave when it was first asked for.
+    pub(crate) fn kept(place: &OnceLock<Arc<[u8]>>, written: impl FnOnce() -> Fields) -> Fields {
+        Fields(place.get_or_init(|| written().0).clone())
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
 impl Line {
     /// A line with what all of them have.
     pub(super) fn begin(id: &str, kind: &'static str) -> Line {
@@ -52,6 +80,11 @@ impl Line {
         self.key(key);
         fields(self);
         self.0.push(b'}');
+    }
+
+    /// Fields that were written before.
+    pub(super) fn fields(&mut self, fields: &Fields) {
+        self.0.extend_from_slice(&fields.0);
     }
 
     /// A field that is one of the gate's own words, which never need escaping.

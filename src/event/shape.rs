@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 
+use time::OffsetDateTime;
+
 use super::{
     AskedFor, Open,
-    line::{Line, first, key},
+    line::{Fields, Line, first, key},
     micros,
 };
 use crate::{
+    identity::certificate::Caller,
     outcome::Outcome,
     refusal::{Fault, Refusal},
+    scope::{Role, Verb, Written},
     target::Query,
 };
 
@@ -62,12 +66,11 @@ impl Open {
     fn caller(&self, line: &mut Line) {
         let Some(caller) = &self.caller else { return };
         line.object(key!("caller"), |line| {
-            line.text(first!("id"), caller.id.as_str());
+            line.fields(&caller.id);
             if let Some(role) = &self.role {
-                line.text(key!("role"), &role.name);
-                line.text(key!("owner"), &role.owner);
+                line.fields(role);
             }
-            line.text(key!("certificate"), &caller.fingerprint);
+            line.fields(&caller.certificate);
         });
     }
 
@@ -114,12 +117,7 @@ impl Open {
                 line.text_if(key!("cause"), cause.as_deref());
             }
             if let Some(rule) = &self.rule {
-                line.object(key!("rule"), |line| {
-                    line.text(first!("name"), &rule.name);
-                    line.text(key!("file"), &rule.written.file);
-                    line.number(key!("line"), rule.written.line.into());
-                    line.word_if(key!("verb"), rule.verb.map(crate::scope::Verb::as_str));
-                });
+                line.object(key!("rule"), |line| line.fields(rule));
             }
             line.text(key!("snapshot"), &self.snapshot);
         });
@@ -130,9 +128,7 @@ impl Open {
         line.object(key!("credential"), |line| {
             line.text(first!("name"), &used.name);
             line.word(key!("source"), used.source);
-            line.word(key!("class"), used.class);
-            line.text(key!("lease"), &used.lease);
-            line.time(key!("expires"), used.expires);
+            line.fields(&used.lease);
         });
     }
 
@@ -178,6 +174,53 @@ impl Open {
             line.number_if(key!("connect"), spent.connect);
             line.number_if(key!("first_byte"), spent.first_byte);
         });
+    }
+}
+
+/// Whose calls they are, around what is told of the role.
+#[derive(Debug, Clone)]
+pub(super) struct CallerFields {
+    id: Fields,
+    certificate: Fields,
+}
+
+impl CallerFields {
+    pub(super) fn of(caller: &Caller) -> CallerFields {
+        CallerFields {
+            id: Fields::written(|line| line.text(first!("id"), caller.id.as_str())),
+            certificate: Fields::written(|line| {
+                line.text(key!("certificate"), &caller.fingerprint);
+            }),
+        }
+    }
+}
+
+impl Fields {
+    /// What is told of a role.
+    pub(crate) fn of_role(role: &Role) -> Fields {
+        Fields::written(|line| {
+            line.text(key!("role"), &role.name);
+            line.text(key!("owner"), &role.owner);
+        })
+    }
+
+    /// What is told of the rule of this name, or of the exception that stands for one.
+    pub(crate) fn of_rule(name: &str, written: &Written, verb: Option<Verb>) -> Fields {
+        Fields::written(|line| {
+            line.text(first!("name"), name);
+            line.text(key!("file"), &written.file);
+            line.number(key!("line"), written.line.into());
+            line.word_if(key!("verb"), verb.map(Verb::as_str));
+        })
+    }
+
+    /// What is told of a lease: whether its source ends it, a keyed hash, and when it ends.
+    pub(crate) fn of_lease(class: &'static str, id: &str, expires: OffsetDateTime) -> Fields {
+        Fields::written(|line| {
+            line.word(key!("class"), class);
+            line.text(key!("lease"), id);
+            line.time(key!("expires"), expires);
+        })
     }
 }
 

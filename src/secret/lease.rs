@@ -1,6 +1,9 @@
 //! The right to use one secret value until a moment. It is made by `credential` and used by `inject`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
@@ -22,6 +25,7 @@ pub(crate) struct Lease {
     ready: Ready,
     term: Term,
     mark: Mark,
+    told: OnceLock<Arc<[u8]>>,
 }
 
 /// What the record and the connection pools know a lease by.
@@ -95,6 +99,7 @@ impl Lease {
             ready,
             term,
             mark,
+            told: OnceLock::new(),
         }
     }
 
@@ -136,6 +141,11 @@ impl Lease {
     /// Another and larger number when the entry's value changes, and only then: connections that carry the value can be keyed by it.
     pub(crate) fn generation(&self) -> u64 {
         self.mark.generation
+    }
+
+    /// A place for what the record tells of it, which is the same for each of its calls.
+    pub(crate) fn told(&self) -> &OnceLock<Arc<[u8]>> {
+        &self.told
     }
 
     /// The name of this lease in the record: 16 hex digits of a keyed hash, comparable within one run of the gate.

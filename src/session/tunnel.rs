@@ -141,7 +141,7 @@ async fn open_opaque(
         .map_err(|_| refuse::unrecorded())?;
     let opened = async {
         let standing = snapshot.standing(&agent.caller, OffsetDateTime::now_utc())?;
-        record.role(&standing.role, &standing.counts);
+        record.role(&standing.told, &standing.counts);
         opaque::open((gate, agent), (snapshot, standing), passage, &mut record).await
     };
     match opened.await {
