@@ -11,8 +11,7 @@ pub(crate) mod placement;
 pub(crate) mod query;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Uri, header as names};
-use hyper::body::Incoming;
+use http::{HeaderValue, Request, Uri, header as names, uri::PathAndQuery};
 use std::{fmt, sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
@@ -24,7 +23,7 @@ use crate::{
     scope::Permit,
     secret::{Ready, Secret},
     snapshot::Passage,
-    target::{Destination, Host, Scheme, Target},
+    target::{Destination, Host, Query, Scheme, Target, asked::Along},
     upstream::{Place, Route, sending::Sending},
 };
 
@@ -72,9 +71,9 @@ impl Outbound {
         let (permit, slot) = admission.into_parts();
         check(&permit, loan.as_ref())?;
         let role = permit.role().name.clone();
-        let (target, asked, body) = permit.into_asked().into_parts();
+        let (target, along) = permit.into_asked().into_parts();
         let place = place(role, &target, loan.as_ref());
-        let request = request(&target, asked, body, body_patience)?;
+        let request = request(&target, along, body_patience)?;
         // What is told upstream is what the agent takes, read once.
         let takes_trailers = request.headers().contains_key(names::TE);
         let request = match loan {
@@ -124,20 +123,15 @@ fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {
     }
 }
 
-fn request(
-    target: &Target,
-    asked: HeaderMap,
-    body: Incoming,
-    patience: Duration,
-) -> Result<Request<Sending>, Refusal> {
-    let mut request = Request::new(Sending::new(body, patience));
+fn request(target: &Target, along: Along, patience: Duration) -> Result<Request<Sending>, Refusal> {
+    let mut request = Request::new(Sending::new(along.body, patience));
     *request.method_mut() = target.method().as_http();
-    *request.uri_mut() = origin_form(target)?;
+    *request.uri_mut() = origin_form(target, along.spelled)?;
     let (trailers, takes_trailers) = (
-        headers::trailer_names(&asked),
-        headers::takes_trailers(&asked),
+        headers::trailer_names(&along.headers),
+        headers::takes_trailers(&along.headers),
     );
-    let mut fields = headers::crossing_request(asked);
+    let mut fields = headers::crossing_request(along.headers);
     fields.insert(
         names::HOST,
         host_field(target.host(), target.port(), target.scheme())?,
@@ -155,14 +149,27 @@ fn request(
 }
 
 /// The canonical path and the query, and nothing else of the URI.
-fn origin_form(target: &Target) -> Result<Uri, Refusal> {
-    let path = target.path().as_str();
-    let text = match target.query() {
-        Some(query) => [path, "?", query.as_str()].concat(),
+fn origin_form(target: &Target, spelled: Option<PathAndQuery>) -> Result<Uri, Refusal> {
+    let (path, query) = (target.path().as_str(), target.query().map(Query::as_str));
+    // Most agents spell it so already: the same bytes need not be built and read once more.
+    if let Some(same) = spelled.filter(|spelled| is_spelled(spelled.as_str(), path, query)) {
+        return Ok(same.into());
+    }
+    let text = match query {
+        Some(query) => [path, "?", query].concat(),
         None => path.to_owned(),
     };
     Uri::try_from(text)
         .map_err(|_| Refusal::because(Reason::TargetMalformed, "the canonical target is no URI"))
+}
+
+/// Whether `text` is `path` and `query`, byte for byte.
+fn is_spelled(text: &str, path: &str, query: Option<&str>) -> bool {
+    match (text.strip_prefix(path), query) {
+        (Some(after), Some(query)) => after.strip_prefix('?') == Some(query),
+        (Some(after), None) => after.is_empty(),
+        (None, _) => false,
+    }
 }
 
 /// `Host` as the judged target names it (RFC 9110 section 7.2): the port only where it is not the scheme's own.
@@ -208,4 +215,30 @@ fn with_parameter(uri: &Uri, parameter: &Secret) -> Result<Uri, Refusal> {
             "the target with its credential is no URI",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{Authority, Method, Path};
+
+    #[test]
+    fn what_is_sent_is_the_target_however_the_agent_spelled_it() {
+        for (spelled, sent) in [
+            ("/v1/x", "/v1/x"),
+            ("/v1/%78", "/v1/x"),
+            ("/v1/x?page=2", "/v1/x?page=2"),
+            ("/v1/%78?page=2", "/v1/x?page=2"),
+            ("/v1/x?", "/v1/x?"),
+        ] {
+            let asked = PathAndQuery::from_static(spelled);
+            let (host, _) = Authority::parse("api.a.test").unwrap().into_parts();
+            let path = Path::parse(asked.path()).unwrap();
+            let query = asked.query().map(|query| Query::parse(query).unwrap());
+            let target = Target::new(Method::Get, Scheme::Https, host, 443, path, query);
+            for other in [Some(asked), Some(PathAndQuery::from_static("/v1")), None] {
+                assert_eq!(origin_form(&target, other).unwrap(), sent, "{spelled}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 
 use super::{Authority, Host, Method, Path, Query, QueryFault, Scheme, Target};
@@ -18,8 +18,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Asked {
     target: Arc<Target>,
-    headers: HeaderMap,
-    body: Incoming,
+    along: Along,
+}
+
+/// What goes along with a call, from which the outbound request is built anew.
+#[derive(Debug)]
+pub struct Along {
+    /// Path and query as the agent spelled them: nothing is read from it, and it is sent only where it is the target's
+    /// own spelling.
+    pub spelled: Option<PathAndQuery>,
+    /// The headers, not cleaned.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Incoming,
 }
 
 /// How a request came in.
@@ -72,8 +83,11 @@ impl Asked {
         match target(&parts, ingress, cleartext) {
             Ok(target) => Ok(Asked {
                 target: Arc::new(target),
-                headers: parts.headers,
-                body,
+                along: Along {
+                    spelled: parts.uri.into_parts().path_and_query,
+                    headers: parts.headers,
+                    body,
+                },
             }),
             Err(refusal) => Err(Box::new(Misread {
                 refusal,
@@ -87,9 +101,9 @@ impl Asked {
         &self.target
     }
 
-    /// The parts from which the outbound request is built anew.
-    pub fn into_parts(self) -> (Arc<Target>, HeaderMap, Incoming) {
-        (self.target, self.headers, self.body)
+    /// Where the call goes, and what goes along.
+    pub fn into_parts(self) -> (Arc<Target>, Along) {
+        (self.target, self.along)
     }
 }
 
