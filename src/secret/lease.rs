@@ -17,7 +17,7 @@ const TERM_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A credential's value, ready to send, with the end of its use.
 ///
-/// Clones of the [`Arc`](std::sync::Arc) around it may outlive the end: a request in flight finishes with the
+/// Clones of the [`Arc`] around it may outlive the end: a request in flight finishes with the
 /// lease it began with.
 #[derive(Debug)]
 pub(crate) struct Lease {
