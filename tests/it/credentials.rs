@@ -185,11 +185,7 @@ async fn gives_up_its_token_when_it_ends() {
 
 #[tokio::test]
 async fn logs_in_once_more_when_vault_forgot_its_token() {
-    let world = World::new()
-        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
-        .vault()
-        .start()
-        .await;
+    let world = vault_world().await;
     let agent = world.agent("reader");
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
     world.vault().forget_tokens();
@@ -200,11 +196,7 @@ async fn logs_in_once_more_when_vault_forgot_its_token() {
 
 #[tokio::test]
 async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
-    let world = World::new()
-        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
-        .vault()
-        .start()
-        .await;
+    let world = vault_world().await;
     let agent = world.agent("reader");
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
     let path = world.dir().join("secrets/secret_id");
@@ -222,11 +214,7 @@ async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
 
 #[tokio::test]
 async fn a_login_that_is_broken_costs_nothing_that_the_old_one_gave() {
-    let world = World::new()
-        .role("reader", "GET api.a.test/v1/**; GET api.b.test/**")
-        .vault()
-        .start()
-        .await;
+    let world = vault_world().await;
     let agent = world.agent("reader");
     let [a, b] = ["GET http://api.a.test/v1/x", "GET http://api.b.test/x"];
     assert_eq!(agent.call(a).await.status, 200);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{
     World,
+    agent::Wire,
     patience::{patiently, until},
     pki,
     script::{Answer, Hold},
@@ -14,6 +15,21 @@ async fn world() -> World {
         .role("agent", "GET api.a.test/v1/**")
         .start()
         .await
+}
+
+/// A call that is with the upstream, and never answered.
+async fn endless_call(world: &World) -> Wire {
+    let upstream = world.upstream("api.a.test");
+    upstream.answers("/v1/never", Answer::Silence);
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute("GET http://api.a.test/v1/never", "", ""))
+        .await;
+    until("the head upstream", || {
+        (!upstream.heads().is_empty()).then_some(())
+    })
+    .await;
+    wire
 }
 
 #[tokio::test]
@@ -102,16 +118,7 @@ async fn closes_what_is_not_done_at_the_deadline() {
         .setting("drain: 1s")
         .start()
         .await;
-    let upstream = world.upstream("api.a.test");
-    upstream.answers("/v1/never", Answer::Silence);
-    let agent = world.agent("agent");
-    let mut wire = agent.wire().await;
-    wire.send(agent.absolute("GET http://api.a.test/v1/never", "", ""))
-        .await;
-    until("the head upstream", || {
-        (!upstream.heads().is_empty()).then_some(())
-    })
-    .await;
+    let mut wire = endless_call(&world).await;
     world.gate.signal("TERM");
     wire.rest().await;
     world.gate.ended().await;
@@ -160,16 +167,7 @@ async fn a_tunnel_that_is_not_looked_into_may_finish_until_the_deadline() {
 #[tokio::test]
 async fn ends_at_once_when_it_is_told_twice() {
     let world = world().await;
-    let upstream = world.upstream("api.a.test");
-    upstream.answers("/v1/never", Answer::Silence);
-    let agent = world.agent("agent");
-    let mut wire = agent.wire().await;
-    wire.send(agent.absolute("GET http://api.a.test/v1/never", "", ""))
-        .await;
-    until("the head upstream", || {
-        (!upstream.heads().is_empty()).then_some(())
-    })
-    .await;
+    let mut wire = endless_call(&world).await;
     world.gate.signal("TERM");
     world.no_longer_listens().await;
     world.gate.signal("TERM");
