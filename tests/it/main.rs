@@ -15,6 +15,7 @@ mod addresses;
 mod admin;
 mod answers;
 mod attack;
+mod attacks;
 mod clients;
 mod credentials;
 mod crossing;

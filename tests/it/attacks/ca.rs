@@ -1,0 +1,1 @@
+//! The interception authority, its leaves, and the upstream's certificate.

@@ -1,0 +1,1 @@
+//! What the agent sent is stripped, and the credential goes in last.

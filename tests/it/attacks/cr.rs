@@ -1,0 +1,1 @@
+//! Answers that would give the credential back.

@@ -1,0 +1,1 @@
+//! Slow and flooding agents and upstreams: everything is bounded.

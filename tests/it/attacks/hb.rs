@@ -1,0 +1,1 @@
+//! Headers that belong to a connection, and those that speak for somebody else.

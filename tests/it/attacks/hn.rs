@@ -1,0 +1,1 @@
+//! Names of hosts: `CONNECT`, SNI and `Host` agree, in one spelling.

@@ -1,0 +1,1 @@
+//! What the libraries do that the gate is built around.

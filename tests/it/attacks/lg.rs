@@ -1,0 +1,1 @@
+//! The log cannot be forged or blinded, and holds no secret.

@@ -1,0 +1,1 @@
+//! Failing parts: full disks, jumping clocks, signals.

@@ -1,0 +1,46 @@
+//! The outcomes that are safe, as the list names them.
+#![allow(dead_code, reason = "the sections that use it are about to come")]
+
+use crate::world::{
+    World,
+    agent::{Answer, Wire},
+    recorder::Seen,
+};
+
+/// Sends `bytes` in a tunnel of `r1` to `api.a.test`.
+pub(super) async fn inside(world: &World, bytes: impl AsRef<[u8]>) -> Wire {
+    let mut tunnel = world.agent("r1").tunnel("api.a.test").await;
+    // the gate may close before it has taken all of it
+    let _ = tunnel.try_send(bytes).await;
+    tunnel
+}
+
+/// The gate answers with one of `statuses` itself and closes; what came behind is never read as a request. `what`
+/// names the bytes when it does not.
+pub(super) async fn refused_and_closed(mut wire: Wire, statuses: &[u16], what: &str) -> Answer {
+    let answer = wire
+        .try_answer_to("GET")
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| panic!("no answer to {what}"));
+    assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+    let rest = wire.rest().await;
+    assert!(rest.is_empty(), "{what}: a second answer came");
+    answer
+}
+
+/// R400 in a tunnel: 400, closed, and nothing left the gate for it.
+pub(super) async fn r400(world: &World, bytes: impl AsRef<[u8]>) {
+    let what = String::from_utf8_lossy(bytes.as_ref())
+        .escape_debug()
+        .to_string();
+    let wire = inside(world, bytes).await;
+    refused_and_closed(wire, &[400], &what).await;
+    world.nothing_left_the_gate();
+}
+
+/// ONE: exactly one request arrived at `host`, and nothing behind it was taken for another.
+pub(super) fn one(world: &World, host: &str) -> Seen {
+    world.upstream(host).only_request()
+}

@@ -1,0 +1,1 @@
+//! Normalisation of paths: what is matched is what is sent.

@@ -1,0 +1,1 @@
+//! Redirects and pooled connections: nothing crosses from one agent to another.

@@ -1,0 +1,1 @@
+//! Limits cannot be gone around.

@@ -1,0 +1,1 @@
+//! The request target, `Host`, `CONNECT` and absolute-form: one authority.

@@ -1,0 +1,1 @@
+//! Another meaning than the rule's: method overrides, batches, upgrades.

@@ -1,0 +1,1 @@
+//! Addresses: what resolves to an internal one is never dialled.

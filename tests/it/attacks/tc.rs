@@ -1,0 +1,1 @@
+//! The agent's certificate and its SPIFFE ID.

@@ -1,0 +1,1 @@
+//! Vault and the life of a credential.
