@@ -39,5 +39,5 @@ fn arena() -> Builder {
             "GET,HEAD,OPTIONS api.a.test/v1/public/**; POST api.a.test/v1/items; GET api.b.test/**; \
              GET weather.test/v1/**",
         )
-        .role("r2", "GET,POST api.b.test/**")
+        .role("r2", "GET api.b.test/**; POST api.b.test/**")
 }
