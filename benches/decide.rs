@@ -93,6 +93,7 @@ fn rule(host: &str) -> Rule {
     Rule {
         name: host.into(),
         effect: Effect::Allow(Grant {
+            cookies: false,
             verb: Verb::Read,
             credential: None,
             limit: None,

@@ -57,16 +57,30 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What of a request's `headers` may cross; `Host` stays for whoever writes it anew.
-pub(crate) fn crossing_request(headers: HeaderMap) -> HeaderMap {
+/// What goes back to the agent only where it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Takes {
+    /// The agent takes trailers.
+    pub(crate) trailers: bool,
+    /// The rule lets cookies cross.
+    pub(crate) cookies: bool,
+}
+
+/// What of a request's `headers` may cross, the agent's `cookies` only if the rule lets them; `Host` stays for whoever
+/// writes it anew.
+pub(crate) fn crossing_request(headers: HeaderMap, cookies: bool) -> HeaderMap {
     without(headers, |name| {
-        *name != header::HOST && !request_name_crosses(name.as_str())
+        let let_through = *name == header::HOST || cookies && *name == header::COOKIE;
+        !(let_through || request_name_crosses(name.as_str()))
     })
 }
 
-/// What of an answer's `headers` may cross back.
-pub(crate) fn crossing_answer(headers: HeaderMap) -> HeaderMap {
-    let mut crossing = without(headers, |name| !answer_name_crosses(name.as_str()));
+/// What of an answer's `headers` may cross back, its `cookies` only if the rule lets them.
+pub(crate) fn crossing_answer(headers: HeaderMap, cookies: bool) -> HeaderMap {
+    let mut crossing = without(headers, |name| {
+        let let_through = cookies && *name == header::SET_COOKIE;
+        !(let_through || answer_name_crosses(name.as_str()))
+    });
     if let header::Entry::Occupied(challenges) = crossing.entry(header::WWW_AUTHENTICATE) {
         let (name, challenges) = challenges.remove_entry_mult();
         let may_cross: Vec<_> = challenges.filter(|one| !is_connection_bound(one)).collect();

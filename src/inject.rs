@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     credential::Loan,
-    headers,
+    headers::{self, Takes},
     limit::{Admission, Slot},
     refusal::{Reason, Refusal},
     scope::Permit,
@@ -34,7 +34,7 @@ pub(crate) struct Outbound {
     pub(crate) route: Route,
     pub(crate) request: Request<Sending>,
     pub(crate) slot: Option<Slot>,
-    pub(crate) takes_trailers: bool,
+    pub(crate) takes: Takes,
 }
 
 /// An opaque tunnel that may be opened: made of an admission and a route, and of no credential.
@@ -71,11 +71,15 @@ impl Outbound {
         let (permit, slot) = admission.into_parts();
         check(&permit, loan.as_ref())?;
         let role = permit.role().name.clone();
+        let cookies = permit.grant().cookies;
         let (target, along) = permit.into_asked().into_parts();
         let place = place(role, &target, loan.as_ref());
-        let request = request(&target, along, body_patience)?;
-        // What is told upstream is what the agent takes, read once.
-        let takes_trailers = request.headers().contains_key(names::TE);
+        let request = request(&target, (along, cookies), body_patience)?;
+        let takes = Takes {
+            // What is told upstream is what the agent takes, read once.
+            trailers: request.headers().contains_key(names::TE),
+            cookies,
+        };
         let request = match loan {
             Some(loan) => put_in(request, loan.lease.ready())?,
             None => request,
@@ -85,7 +89,7 @@ impl Outbound {
             route,
             request,
             slot,
-            takes_trailers,
+            takes,
         })
     }
 }
@@ -123,7 +127,11 @@ fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {
     }
 }
 
-fn request(target: &Target, along: Along, patience: Duration) -> Result<Request<Sending>, Refusal> {
+fn request(
+    target: &Target,
+    (along, cookies): (Along, bool),
+    patience: Duration,
+) -> Result<Request<Sending>, Refusal> {
     let mut request = Request::new(Sending::new(along.body, patience));
     *request.method_mut() = target.method().as_http();
     *request.uri_mut() = origin_form(target, along.spelled)?;
@@ -131,7 +139,7 @@ fn request(target: &Target, along: Along, patience: Duration) -> Result<Request<
         headers::trailer_names(&along.headers),
         headers::takes_trailers(&along.headers),
     );
-    let mut fields = headers::crossing_request(along.headers);
+    let mut fields = headers::crossing_request(along.headers, cookies);
     fields.insert(
         names::HOST,
         host_field(target.host(), target.port(), target.scheme())?,

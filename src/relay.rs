@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use crate::{
     event::Record,
-    headers,
+    headers::{self, Takes},
     limit::Slot,
     live::Underway,
     outcome::Outcome,
@@ -74,14 +74,14 @@ pub(crate) fn answer(
         connection,
         slot,
         idle_timeout,
-        takes_trailers,
+        takes,
     } = answer;
     let (parts, body) = response.into_parts();
     if let Err(refusal) = check(parts.status, &parts.headers) {
         return Err((refusal, record));
     }
-    let (length, trailers) = announced(&parts.headers, body.is_end_stream(), takes_trailers);
-    let mut cleaned = headers::crossing_answer(parts.headers);
+    let (length, trailers) = announced(&parts.headers, body.is_end_stream(), takes);
+    let mut cleaned = headers::crossing_answer(parts.headers, takes.cookies);
     if let Some(length) = length {
         cleaned.insert(header::CONTENT_LENGTH, length.into());
     }
@@ -100,10 +100,10 @@ pub(crate) fn answer(
 fn announced(
     answered: &HeaderMap,
     bodiless: bool,
-    takes_trailers: bool,
+    takes: Takes,
 ) -> (Option<u64>, Option<HeaderValue>) {
     let length = if bodiless { length(answered) } else { None };
-    let trailers = if takes_trailers {
+    let trailers = if takes.trailers {
         headers::trailer_names(answered)
     } else {
         None

@@ -78,6 +78,8 @@ pub struct Grant {
     pub verb: Verb,
     /// The catalogue name of the credential, or none by an explicit word of the manifest.
     pub credential: Option<Arc<str>>,
+    /// Whether cookies cross, the agent's on the way up and the upstream's on the way back.
+    pub cookies: bool,
     /// How often, for each identity.
     pub limit: Option<RuleLimit>,
 }

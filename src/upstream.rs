@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     event::Record,
+    headers::Takes,
     inject::{Outbound, OutboundTunnel},
     limit::Slot,
     refusal::{Reason, Refusal},
@@ -75,7 +76,7 @@ pub(crate) struct Answer {
     pub(crate) connection: Leased,
     pub(crate) slot: Option<Slot>,
     pub(crate) idle_timeout: Duration,
-    pub(crate) takes_trailers: bool,
+    pub(crate) takes: Takes,
 }
 
 /// A connection in use; it rests again only if it is given back.
@@ -168,7 +169,7 @@ impl Upstream {
             route,
             request,
             slot,
-            takes_trailers,
+            takes,
         } = outbound;
         let progress = request.body().progress();
         let deadline = Instant::now() + self.timeouts.answer;
@@ -196,7 +197,7 @@ impl Upstream {
             connection,
             slot,
             idle_timeout: self.timeouts.answer,
-            takes_trailers,
+            takes,
         })
     }
 

@@ -23,7 +23,14 @@ const BURST_MAX: u32 = 1_000_000;
 const IN_FLIGHT_MAX: u32 = 100_000;
 
 /// The keys that only an allow rule has.
-const ALLOW_KEYS: [&str; 5] = ["verb", "safe_post", "encoded_slash", "credential", "limit"];
+const ALLOW_KEYS: [&str; 6] = [
+    "verb",
+    "safe_post",
+    "encoded_slash",
+    "credential",
+    "cookies",
+    "limit",
+];
 
 /// Where an allow rule reaches, and with which credential, as far as either could be read.
 #[derive(Debug, Default)]
@@ -110,10 +117,12 @@ fn allow(fields: &mut Fields<'_>, named: &mut Option<(Arc<str>, Place)>) -> Opti
     let encoded_slash = fields.or("encoded_slash", false, |v| v.word(&[("allow", true)]));
     let paths = fields.required("paths", |v| some(v, |v| path(v, encoded_slash)));
     let credential = fields.required("credential", |v| credential(v, named));
+    let cookies = fields.or("cookies", false, |v| v.word(&[("pass", true)]));
     let limit = fields.optional("limit", |v| v.mapping(limit));
     let grant = Grant {
         verb: verb?,
         credential: credential?,
+        cookies: cookies?,
         limit: limit?,
     };
     safe_post?;

@@ -99,6 +99,10 @@ impl Explanation<'_> {
             ("verb", format!("{}, {record}", grant.verb.as_str())),
             ("credential", credential),
         ];
+        if grant.cookies {
+            let told = "cross, the agent's to the upstream and the upstream's to the agent";
+            lines.push(("cookies", told.to_owned()));
+        }
         let of_rule = grant.limit.map(|limit| {
             let limit = limit_told(limit);
             format!("{limit} for this identity by the rule")

@@ -54,6 +54,8 @@ struct RuleTold<'e> {
     line: u32,
     effect: &'static str,
     verb: Option<&'static str>,
+    /// `pass` or `stripped`; none of a rule that denies.
+    cookies: Option<&'static str>,
 }
 
 /// Where the exception stands that opens a tunnel which nobody looks into.
@@ -177,8 +179,8 @@ impl Explanation<'_> {
 }
 
 fn rule(rule: &Rule) -> RuleTold<'_> {
-    let (effect, verb) = match &rule.effect {
-        Effect::Allow(grant) => ("allow", Some(grant.verb.as_str())),
+    let (effect, grant) = match &rule.effect {
+        Effect::Allow(grant) => ("allow", Some(grant)),
         Effect::Deny => ("deny", None),
     };
     RuleTold {
@@ -186,7 +188,8 @@ fn rule(rule: &Rule) -> RuleTold<'_> {
         file: &rule.written.file,
         line: rule.written.line,
         effect,
-        verb,
+        verb: grant.map(|grant| grant.verb.as_str()),
+        cookies: grant.map(|grant| if grant.cookies { "pass" } else { "stripped" }),
     }
 }
 

@@ -305,6 +305,15 @@ fn exceptions_addresses_and_pins_decide_as_far_as_they_are_known() {
 }
 
 #[test]
+fn a_yes_says_that_cookies_cross() {
+    let rules = "  - {name: r, verb: read, hosts: [a.test], methods: [GET], paths: [/x], credential: none, cookies: pass}";
+    let (_directory, settings) = settings("", rules);
+    let told = told(&settings, TRIAGE, "GET http://a.test/x");
+    let line = "cookies     cross, the agent's to the upstream and the upstream's to the agent";
+    assert!(told.lines().any(|one| one == line), "{told}");
+}
+
+#[test]
 fn the_json_has_every_key_whatever_the_answer() {
     let settings = shipped();
     let json = |text: &str| {
@@ -347,6 +356,7 @@ fn the_json_has_every_key_whatever_the_answer() {
         "url": "https://api.github.com/repos/acme/site/issues"
       },
       "rule": {
+        "cookies": "stripped",
         "effect": "allow",
         "file": "config/roles/triage.yaml",
         "line": 18,
@@ -357,7 +367,7 @@ fn the_json_has_every_key_whatever_the_answer() {
     }
     "#);
     let refused = json("GET http://api.github.com/repos/acme/site/pulls");
-    insta::assert_snapshot!(refused["nearest"], @r#"{"agrees":["host","port","method"],"differs":[{"how":"`pulls` is asked, `issues` stands in segment 4 of /repos/acme/*/issues","part":"path"}],"rule":{"effect":"allow","file":"config/roles/triage.yaml","line":18,"name":"read-issues","verb":"read"}}"#);
+    insta::assert_snapshot!(refused["nearest"], @r#"{"agrees":["host","port","method"],"differs":[{"how":"`pulls` is asked, `issues` stands in segment 4 of /repos/acme/*/issues","part":"path"}],"rule":{"cookies":"stripped","effect":"allow","file":"config/roles/triage.yaml","line":18,"name":"read-issues","verb":"read"}}"#);
     assert_eq!(
         (&refused["reason"], &refused["credential"]),
         (&"no_rule".into(), &serde_json::Value::Null)

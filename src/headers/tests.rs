@@ -8,11 +8,11 @@ fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn crosses(name: &'static str) -> bool {
-    crossing_request(headers(&[(name, "1")])).contains_key(name)
+    crossing_request(headers(&[(name, "1")]), false).contains_key(name)
 }
 
 fn comes_back(name: &'static str, value: &'static str) -> bool {
-    crossing_answer(headers(&[(name, value)])).contains_key(name)
+    crossing_answer(headers(&[(name, value)]), false).contains_key(name)
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_connection_names_does_not_cross() {
         ("x-secret-hop", "1"),
         ("x-other", "1"),
     ]);
-    let crossing = crossing_request(all);
+    let crossing = crossing_request(all, false);
     assert!(!crossing.contains_key("x-secret-hop") && !crossing.contains_key("connection"));
     assert!(crossing.contains_key("x-other"));
 }
@@ -96,7 +96,10 @@ fn what_connection_names_does_not_cross() {
 #[test]
 fn an_ordinary_header_that_connection_names_does_not_cross() {
     let all = headers(&[("connection", "Accept"), ("accept", "1"), ("etag", "1")]);
-    for crossing in [crossing_request(all.clone()), crossing_answer(all)] {
+    for crossing in [
+        crossing_request(all.clone(), false),
+        crossing_answer(all, false),
+    ] {
         assert!(!crossing.contains_key("accept"));
         assert!(crossing.contains_key("etag"));
     }
@@ -113,7 +116,7 @@ fn what_is_ordinary_is_in_no_list() {
 #[test]
 fn every_value_of_a_header_crosses_with_it() {
     let all = headers(&[("x-a", "1"), ("via", "1"), ("x-a", "2"), ("via", "2")]);
-    let crossing = crossing_request(all);
+    let crossing = crossing_request(all, false);
     assert_eq!(crossing.get_all("x-a").iter().count(), 2);
     assert_eq!(crossing.len(), 2);
 }
@@ -157,6 +160,25 @@ fn an_answer_loses_cookies_and_what_speaks_in_the_gates_name() {
 }
 
 #[test]
+fn cookies_cross_where_the_rule_lets_them_and_nothing_else_with_them() {
+    let up = headers(&[("cookie", "a=1"), ("authorization", "x"), ("cookie2", "x")]);
+    let back = headers(&[
+        ("set-cookie", "a=1"),
+        ("set-cookie2", "x"),
+        ("alt-svc", "x"),
+    ]);
+    let (up, back) = (crossing_request(up, true), crossing_answer(back, true));
+    assert_eq!(
+        (up.len(), &up["cookie"]),
+        (1, &HeaderValue::from_static("a=1"))
+    );
+    assert_eq!(
+        (back.len(), &back["set-cookie"]),
+        (1, &HeaderValue::from_static("a=1"))
+    );
+}
+
+#[test]
 fn of_several_challenges_those_for_the_connection_are_taken_out() {
     let all = headers(&[
         ("www-authenticate", "NTLM"),
@@ -164,7 +186,7 @@ fn of_several_challenges_those_for_the_connection_are_taken_out() {
         ("www-authenticate", "Negotiate x"),
         ("www-authenticate", "Basic"),
     ]);
-    let crossing = crossing_answer(all);
+    let crossing = crossing_answer(all, false);
     let left: Vec<_> = crossing.get_all("www-authenticate").iter().collect();
     assert_eq!(left, ["Bearer", "Basic"]);
 }

@@ -5,6 +5,7 @@ use tollgate::refusal::Reason;
 use crate::world::{
     World,
     script::{Answer, Meter},
+    settings::Role,
 };
 
 async fn world() -> World {
@@ -85,6 +86,34 @@ async fn sends_no_credential_of_the_agent_on_and_no_header_of_its_leg() {
         .received
         .bytes();
     assert!(!String::from_utf8_lossy(&received).contains("agents-own-4711"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn lets_cookies_cross_both_ways_only_where_a_rule_does() {
+    let rules = "GET api.a.test/v1/**";
+    let world = World::new()
+        .role("with", Role::from(rules).cookies())
+        .role("without", rules)
+        .start()
+        .await;
+    let upstream = world.upstream("api.a.test");
+    let sets = "Set-Cookie: a=1; Secure\r\nSet-Cookie: b=2\r\nSet-Cookie2: c=3\r\n";
+    upstream.answers("/v1/x", Answer::with("200 OK", sets, "ok"));
+    for (role, up, back) in [
+        ("with", vec!["s=1"], vec!["a=1; Secure", "b=2"]),
+        ("without", vec![], vec![]),
+    ] {
+        let call = "GET http://api.a.test/v1/x";
+        let headers = "Cookie: s=1\r\nAuthorization: agents-own-4711\r\n";
+        let answer = world.agent(role).call_with(call, headers, "").await;
+        assert_eq!(answer.head.values("set-cookie"), back, "{role}");
+        assert_eq!(answer.head.values("set-cookie2"), Vec::<&str>::new());
+        let seen = upstream.requests().pop().unwrap();
+        assert_eq!(seen.head.values("cookie"), up, "{role}");
+        let bearer = format!("Bearer {}", world.secret("api-a"));
+        assert_eq!(seen.head.values("authorization"), [bearer], "{role}");
+    }
     world.finish().await;
 }
 

@@ -257,6 +257,20 @@ fn paths() {
 }
 
 #[test]
+fn cookies() {
+    let rest = "hosts: [a.test], verb: read, methods: [GET], paths: [/a], credential: none";
+    let rules = ["pass", "strip", "true"].map(|word| format!("cookies: {word}, {rest}"));
+    insta::assert_snapshot!(said_of_rules(&rules.each_ref().map(|rule| &**rule)).replace(&format!(", {rest}"), ""), @r#"
+    cookies: pass
+      nothing
+    cookies: strip
+      roles/other.yaml:7:28: "strip" is not known here; it is one of pass
+    cookies: true
+      roles/other.yaml:7:28: "true" is not known here; it is one of pass
+    "#);
+}
+
+#[test]
 fn deny_rules() {
     insta::assert_snapshot!(said_of_rules(&[
         "effect: deny, hosts: [a.test]",
@@ -264,7 +278,7 @@ fn deny_rules() {
         "effect: deny, hosts: [a.test], methods: [], paths: []",
         "effect: deny",
         "effect: deny, hosts: [a.test], credential: github-triage",
-        "effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow",
+        "effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass",
         "effect: forbid, hosts: [a.test], verb: read",
     ]), @r#"
     effect: deny, hosts: [a.test]
@@ -278,11 +292,12 @@ fn deny_rules() {
       roles/other.yaml:7:9: the key "hosts" is missing; it is mandatory
     effect: deny, hosts: [a.test], credential: github-triage
       roles/other.yaml:7:62: a deny rule has no "credential"; take it away: the rule grants nothing
-    effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow
+    effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass
       roles/other.yaml:7:56: a deny rule has no "verb"; take it away: the rule grants nothing
       roles/other.yaml:7:69: a deny rule has no "limit"; take it away: the rule grants nothing
       roles/other.yaml:7:93: a deny rule has no "safe_post"; take it away: the rule grants nothing
       roles/other.yaml:7:114: a deny rule has no "encoded_slash"; take it away: the rule grants nothing
+      roles/other.yaml:7:130: a deny rule has no "cookies"; take it away: the rule grants nothing
     effect: forbid, hosts: [a.test], verb: read
       roles/other.yaml:7:27: "forbid" is not known here; it is one of allow, deny
     "#);
@@ -348,7 +363,7 @@ fn a_rule_is_what_its_manifest_says() {
     let settings = Example::new().settings();
     let mut rule = settings.roles[0].rules()[0].clone();
     rule.written.file = "roles/triage.yaml".into();
-    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
+    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), cookies: false, limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn rule(name: &str, effect: Effect, text: &str) -> Rule {
 
 fn allow(name: &str, text: &str) -> Rule {
     let grant = Grant {
+        cookies: false,
         verb: Verb::Read,
         credential: None,
         limit: None,

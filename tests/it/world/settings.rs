@@ -48,6 +48,7 @@ pub(crate) struct Role {
     rules: String,
     rate: String,
     rule_limit: Option<String>,
+    cookies: bool,
     review_by: String,
     identities: Option<Vec<String>>,
 }
@@ -58,6 +59,7 @@ impl From<&str> for Role {
             rules: rules.to_owned(),
             rate: "6000/min".into(),
             rule_limit: None,
+            cookies: false,
             review_by: in_days(90),
             identities: None,
         }
@@ -76,6 +78,14 @@ impl Role {
     pub(crate) fn rule_limit(self, limit: &str) -> Role {
         Role {
             rule_limit: Some(limit.to_owned()),
+            ..self
+        }
+    }
+
+    /// Every rule lets cookies cross.
+    pub(crate) fn cookies(self) -> Role {
+        Role {
+            cookies: true,
             ..self
         }
     }
@@ -121,6 +131,9 @@ impl Role {
             text += &rule.manifest(&format!("{name}-{}", number + 1), port);
             if let (Some(limit), false) = (&self.rule_limit, rule.deny) {
                 writeln!(text, "    limit: {limit}").unwrap();
+            }
+            if self.cookies && !rule.deny {
+                text += "    cookies: pass\n";
             }
         }
         text
