@@ -363,7 +363,7 @@ fn a_rule_is_what_its_manifest_says() {
     let settings = Example::new().settings();
     let mut rule = settings.roles[0].rules()[0].clone();
     rule.written.file = "roles/triage.yaml".into();
-    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), cookies: false, limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
+    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), cookies: false, limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false, encoded_slash: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true, encoded_slash: false }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
 }
 
 #[test]
