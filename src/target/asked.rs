@@ -63,7 +63,7 @@ pub struct Misread {
 pub struct Seen {
     /// The method.
     pub method: String,
-    /// The authority of the tunnel or of the request target.
+    /// The authority of the tunnel or of the request target, without userinfo: that may be a password.
     pub authority: String,
     /// The path, without its query.
     pub path: String,
@@ -120,7 +120,7 @@ pub(crate) fn target(
     ingress: &Ingress,
     cleartext: impl Fn(&Host, u16) -> bool,
 ) -> Result<Target, Refusal> {
-    let method = method(&parts.method)?;
+    let method = method(parts)?;
     headers::check_framing(&parts.headers)?;
     let place = match ingress {
         Ingress::Open => open_place(parts)?,
@@ -156,12 +156,22 @@ fn query_refusal(fault: QueryFault) -> Refusal {
     Refusal::because(reason, fault.to_string())
 }
 
-fn method(method: &http::Method) -> Result<Method, Refusal> {
-    match method.as_str() {
+fn method(parts: &Parts) -> Result<Method, Refusal> {
+    match parts.method.as_str() {
         "TRACE" | "TRACK" | "CONNECT" => Err(Reason::MethodRefused.into()),
-        _ => Method::parse(method)
+        "OPTIONS" if asks_the_gate(&parts.headers) => Err(Refusal::because(
+            Reason::MethodRefused,
+            "Max-Forwards says that it must not be forwarded",
+        )),
+        _ => Method::parse(&parts.method)
             .ok_or_else(|| Refusal::because(Reason::NoRule, "no rule can name this method")),
     }
+}
+
+/// Whether an OPTIONS is meant for this hop, which has nothing to say of itself (RFC 9110 section 7.6.2).
+fn asks_the_gate(headers: &HeaderMap) -> bool {
+    let forwards = headers.get_all(header::MAX_FORWARDS);
+    forwards.into_iter().any(|left| left == "0")
 }
 
 /// The place that an absolute-form target names (RFC 9112 section 3.2.2); a `Host` beside it must agree.
@@ -297,7 +307,7 @@ impl Seen {
             Ingress::Open => parts
                 .uri
                 .authority()
-                .map(|authority| cut(authority.as_str()))
+                .map(|authority| cut(without_userinfo(authority.as_str())))
                 .unwrap_or_default(),
             Ingress::Tunnel { host, port, .. } => format!("{host}:{port}"),
         };
@@ -307,6 +317,12 @@ impl Seen {
             path: cut(parts.uri.path()),
         }
     }
+}
+
+fn without_userinfo(authority: &str) -> &str {
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, place)| place)
 }
 
 /// The first [`SEEN_CHARS_MAX`] characters of `text`.
