@@ -6,6 +6,7 @@
 
 mod ad;
 mod ca;
+mod checked;
 mod ci;
 mod cr;
 mod ds;

@@ -214,27 +214,6 @@ async fn refuses_addresses_in_place_of_a_name() {
 }
 
 #[tokio::test]
-async fn does_not_call_itself() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listen = free.local_addr().unwrap();
-    drop(free);
-    let world = World::new()
-        .role(
-            "looper",
-            format!("GET self.test:{}/**", listen.port()).as_str(),
-        )
-        .setting(&format!("listen: {listen}"))
-        .start()
-        .await;
-    // an address that is excepted, but the gate's own
-    world.dns.answers("self.test", &[&listen.ip().to_string()]);
-    let call = format!("GET http://self.test:{}/x", listen.port());
-    let answer = world.agent("looper").call(&call).await;
-    world.refused(&answer, Reason::AddressForbidden).await;
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn a_silent_name_server_is_no_refusal_of_policy() {
     let world = World::new()
         .role("reader", "GET api.a.test/v1/**")

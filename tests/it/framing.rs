@@ -32,23 +32,6 @@ async fn judges_each_of_two_requests_in_one_piece() {
 }
 
 #[tokio::test]
-async fn does_not_execute_what_follows_a_refused_connect() {
-    let world = world().await;
-    let agent = world.agent("agent");
-    let mut wire = agent.wire().await;
-    let hidden = agent.absolute("GET http://api.a.test/v1/x", "", "");
-    wire.send(format!(
-        "CONNECT denied.test:22 HTTP/1.1\r\nHost: denied.test:22\r\n\r\n{hidden}"
-    ))
-    .await;
-    let answer = wire.answer_to("CONNECT").await;
-    assert_eq!(answer.status, 403);
-    wire.rest().await;
-    world.nothing_left_the_gate();
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn takes_the_bytes_behind_an_accepted_connect_as_the_tunnels() {
     let world = world().await;
     let host = world.at("api.a.test");

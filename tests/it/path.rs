@@ -191,45 +191,6 @@ async fn serves_a_tunnel_whose_client_says_no_server_name() {
 }
 
 #[tokio::test]
-async fn refuses_a_server_name_that_is_not_the_tunnels_host() {
-    let world = world().await;
-    for name in ["api.b.test", "evil.test"] {
-        let config = pki::client_config(world.pki.interception.roots(), None);
-        let wire = world.agent("agent").connect("api.a.test").await;
-        assert!(wire.tls_by(name, config).await.is_err(), "{name}");
-        world.refusals(Reason::AuthorityMismatch, 1).await;
-    }
-    world.nothing_left_the_gate();
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn refuses_a_request_in_a_tunnel_that_names_another_target() {
-    let world = world().await;
-    let agent = world.agent("agent");
-    let port = world.port;
-    let b = world.at("api.b.test");
-    for (target, host) in [
-        ("/v1/x".to_owned(), b.clone()),
-        (
-            "/v1/x".to_owned(),
-            format!("api.a.test:{}", port.wrapping_add(1)),
-        ),
-        ("/v1/x".to_owned(), world.at("evil.test")),
-        (format!("https://{b}/v1/x"), world.at("api.a.test")),
-        (format!("https://{b}/v1/x"), b.clone()),
-    ] {
-        let mut tunnel = agent.tunnel("api.a.test").await;
-        tunnel.send(request("GET", &target, &host, "", "")).await;
-        world
-            .refused(&tunnel.answer().await, Reason::AuthorityMismatch)
-            .await;
-    }
-    world.nothing_left_the_gate();
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn shows_an_interception_leaf_that_the_agent_can_refuse() {
     let world = world().await;
     let config = pki::client_config(RootCertStore::empty(), None);

@@ -13,6 +13,7 @@ pub(crate) mod canary;
 pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod gate;
+pub(crate) mod hello;
 pub(crate) mod http1;
 pub(crate) mod nginx;
 pub(crate) mod patience;

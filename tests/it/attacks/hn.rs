@@ -1,1 +1,5 @@
 //! Names of hosts: `CONNECT`, SNI and `Host` agree, in one spelling.
+
+mod handshake;
+mod manifest;
+mod spelling;

@@ -44,3 +44,35 @@ pub(super) async fn r400(world: &World, bytes: impl AsRef<[u8]>) {
 pub(super) fn one(world: &World, host: &str) -> Seen {
     world.upstream(host).only_request()
 }
+
+/// The gate answers `bytes`, sent in a tunnel of `r1`, with one of `statuses` itself, and nothing leaves it. The
+/// connection may stay: where the request ends was not in question.
+pub(super) async fn refused(world: &World, statuses: &[u16], bytes: impl AsRef<[u8]>) -> Answer {
+    let what = String::from_utf8_lossy(bytes.as_ref())
+        .escape_debug()
+        .to_string();
+    let wire = inside(world, bytes).await;
+    answered(world, wire, statuses, &what).await
+}
+
+/// The same for what is sent on the agents' listener itself.
+pub(super) async fn refused_outside(
+    world: &World,
+    statuses: &[u16],
+    bytes: impl AsRef<[u8]>,
+) -> Answer {
+    let what = String::from_utf8_lossy(bytes.as_ref())
+        .escape_debug()
+        .to_string();
+    let mut wire = world.agent("r1").wire().await;
+    let _ = wire.try_send(bytes).await;
+    answered(world, wire, statuses, &what).await
+}
+
+async fn answered(world: &World, mut wire: Wire, statuses: &[u16], what: &str) -> Answer {
+    let answer = wire.try_answer_to("GET").await.ok().flatten();
+    let answer = answer.unwrap_or_else(|| panic!("no answer to {what}"));
+    assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+    world.nothing_left_the_gate();
+    answer
+}

@@ -1,1 +1,5 @@
 //! Normalisation of paths: what is matched is what is sent.
+
+mod canonical;
+mod matched;
+mod refused;

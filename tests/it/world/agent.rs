@@ -217,6 +217,8 @@ pub(crate) struct Wire {
     held: Arc<std::net::TcpStream>,
     /// The certificates the other side showed in the innermost TLS.
     pub(crate) peer: Vec<CertificateDer<'static>>,
+    /// The protocol that the innermost TLS settled on.
+    pub(crate) alpn: Option<Vec<u8>>,
     /// How the innermost TLS began.
     pub(crate) handshake: Option<rustls::HandshakeKind>,
 }
@@ -230,6 +232,7 @@ impl Wire {
             tape,
             held,
             peer: Vec::new(),
+            alpn: None,
             handshake: None,
         }
     }
@@ -247,14 +250,12 @@ impl Wire {
         let connector = TlsConnector::from(Arc::new(config));
         let handshake = connector.connect(name, self.stream);
         let stream = patiently("the handshake in the tunnel", handshake).await?;
-        let peer = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .unwrap_or_default()
-            .to_vec();
+        let (_, session) = stream.get_ref();
+        let peer = session.peer_certificates().unwrap_or_default().to_vec();
+        let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
         let mut wire = Wire::new(Box::new(stream), agent, self.held);
         wire.peer = peer.into_iter().map(CertificateDer::into_owned).collect();
+        wire.alpn = alpn;
         Ok(wire)
     }
 
@@ -383,9 +384,12 @@ impl Wire {
 
     /// Says that nothing more comes from this side.
     pub(crate) async fn half_close(&mut self) {
-        patiently("the end of this side", self.stream.shutdown())
-            .await
-            .unwrap();
+        self.try_half_close().await.unwrap();
+    }
+
+    /// The same, unless the gate has closed.
+    pub(crate) async fn try_half_close(&mut self) -> io::Result<()> {
+        patiently("the end of this side", self.stream.shutdown()).await
     }
 
     /// Reads until the gate closes; what came until then.
