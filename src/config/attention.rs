@@ -4,6 +4,7 @@
 //! review date is refused when it is used, and an exception past its end is not in force, warning or not.
 
 mod breadth;
+mod minting;
 
 use std::collections::HashSet;
 
@@ -34,6 +35,7 @@ impl Files<'_> {
         self.remark_on_breadth();
         for manifest in self.manifests() {
             self.remark_on_hidden_rules(manifest);
+            self.remark_on_minting(manifest);
             for reach in &manifest.reaches {
                 self.remark_on_addresses(&manifest.name, reach);
                 self.remark_on_cleartext(&manifest.name, reach);

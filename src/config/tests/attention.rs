@@ -77,6 +77,29 @@ fn a_read_that_may_post_below_a_path() {
 }
 
 #[test]
+fn a_path_at_which_an_agent_is_given_a_credential() {
+    for (path, given) in [
+        ("/oauth/token", true),
+        ("/v1/API_Keys", true),
+        ("/app/installations/*/access_tokens", true),
+        ("/v1/realtime/client_secrets", true),
+        ("/v1/projects/-/serviceAccounts/x:generateAccessToken", true),
+        ("/v1/messages/count_tokens", false),
+        ("/tokens/*/names", false),
+    ] {
+        let rule = "verb: write, hosts: [a.test], methods: [POST], credential: none";
+        let said = said_of_rule(&format!("{rule}, paths: ['{path}']"));
+        let warned = said.contains("may be given a credential of its own");
+        assert_eq!(warned, given, "{path}: {said}");
+        let denied = said_of_rule(&format!("effect: deny, hosts: [a.test], paths: ['{path}']"));
+        assert_eq!(denied, "", "{path}");
+    }
+    let sts =
+        "verb: write, hosts: [sts.amazonaws.com], methods: [POST], paths: [/], credential: none";
+    insta::assert_snapshot!(said_of_rule(sts), @r#"warning: roles/other.yaml:7:9: by the rule "r" the agent may be given a credential of its own, at sts.amazonaws.com; take it away, or have the credential in the catalogue: what the agent holds is used where no rule looks"#);
+}
+
+#[test]
 fn a_wildcard_under_a_platform() {
     insta::assert_snapshot!(said_of_each_rule(&[
         "verb: read, hosts: ['*.github.io', '*.s3.amazonaws.com:8443'], methods: [GET], paths: [/x], credential: none",
