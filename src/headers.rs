@@ -4,8 +4,12 @@
 //! or overrides the method or the URL. An answer's header crosses unless it belongs to the connection, sets
 //! state that outlives the call, or speaks in the gate's name. What a rule injects is `inject`'s.
 
+mod answer;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+pub(crate) use self::answer::{authenticates_connection, crossing_answer};
+use self::answer::{outlives_call, speaks_as_proxy};
 use crate::refusal::{Reason, Refusal};
 
 /// The id of a call's event, on every answer that the gate itself makes.
@@ -75,22 +79,6 @@ pub(crate) fn crossing_request(headers: HeaderMap, cookies: bool) -> HeaderMap {
     })
 }
 
-/// What of an answer's `headers` may cross back, its `cookies` only if the rule lets them.
-pub(crate) fn crossing_answer(headers: HeaderMap, cookies: bool) -> HeaderMap {
-    let mut crossing = without(headers, |name| {
-        let let_through = cookies && *name == header::SET_COOKIE;
-        !(let_through || answer_name_crosses(name.as_str()))
-    });
-    if let header::Entry::Occupied(challenges) = crossing.entry(header::WWW_AUTHENTICATE) {
-        let (name, challenges) = challenges.remove_entry_mult();
-        let may_cross: Vec<_> = challenges.filter(|one| !is_connection_bound(one)).collect();
-        for challenge in may_cross {
-            crossing.append(name.clone(), challenge);
-        }
-    }
-    crossing
-}
-
 /// `headers` without those whose names `stays` tells or `Connection` names. Most messages have few of them or none, so
 /// that what crosses is not copied.
 fn without(mut headers: HeaderMap, stays: impl Fn(&HeaderName) -> bool) -> HeaderMap {
@@ -131,17 +119,6 @@ fn request_name_crosses(name: &str) -> bool {
         && !name.contains('_')
 }
 
-/// Whether an answer's header of this name may cross back, as long as `Connection` does not name it.
-fn answer_name_crosses(name: &str) -> bool {
-    let for_the_gate = name.starts_with("proxy-") || name.starts_with("tollgate-");
-    // The length is told anew by whoever frames the answer; the others outlive the call or its connection.
-    let kept = matches!(
-        name,
-        "alt-svc" | "set-cookie" | "set-cookie2" | "content-length"
-    );
-    !(is_connection_own(name) || for_the_gate || kept)
-}
-
 /// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,
 /// routed or authorised may not (RFC 9110 section 6.5.1).
 pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
@@ -156,7 +133,9 @@ pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
         && !carries_credential(text)
         && !overrides(text)
         && !text.contains('_')
-        && !matches!(text, "set-cookie" | "set-cookie2" | "location" | "alt-svc")
+        && !speaks_as_proxy(text)
+        && !outlives_call(text)
+        && !matches!(text, "location" | "www-authenticate")
 }
 
 /// What of `trailers` may cross, in either direction.
@@ -321,16 +300,6 @@ fn looks_like_credential(name: &str) -> bool {
         || name.contains("authorization")
         || name.contains("auth-key")
         || name.contains("session-id")
-}
-
-/// Challenges whose answer authenticates the connection instead of the request.
-fn is_connection_bound(challenge: &HeaderValue) -> bool {
-    let scheme = challenge
-        .as_bytes()
-        .split(|byte| *byte == b' ')
-        .next()
-        .unwrap_or_default();
-    scheme.eq_ignore_ascii_case(b"negotiate") || scheme.eq_ignore_ascii_case(b"ntlm")
 }
 
 fn is_named(name: &HeaderName, headers: &HeaderMap) -> bool {

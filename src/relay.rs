@@ -63,6 +63,9 @@ impl std::error::Error for Broken {}
 
 /// Brings `answer` back, cleaned, with the call's record in its body; the call is `underway` until that ends.
 ///
+/// An answer that came before the request had ended ends both connections: what the agent still sends was meant for
+/// this call. One that asks to authenticate the connection itself ends the upstream's.
+///
 /// # Errors
 /// The answer can be read in more than one way; its connection is dropped.
 pub(crate) fn answer(
@@ -71,7 +74,7 @@ pub(crate) fn answer(
 ) -> Result<Response<Body>, (Refusal, Record)> {
     let Answer {
         response,
-        connection,
+        mut connection,
         slot,
         idle_timeout,
         takes,
@@ -80,13 +83,21 @@ pub(crate) fn answer(
     if let Err(refusal) = check(parts.status, &parts.headers) {
         return Err((refusal, record));
     }
-    let (length, trailers) = announced(&parts.headers, body.is_end_stream(), takes);
+    let early = !connection.request_ended();
+    if early || headers::authenticates_connection(&parts.headers) {
+        connection.use_up();
+    }
+    let bodiless = body.is_end_stream() && parts.status != StatusCode::NO_CONTENT;
+    let (length, trailers) = announced(&parts.headers, bodiless, takes);
     let mut cleaned = headers::crossing_answer(parts.headers, takes.cookies);
     if let Some(length) = length {
         cleaned.insert(header::CONTENT_LENGTH, length.into());
     }
     if let Some(trailers) = trailers {
         cleaned.insert(header::TRAILER, trailers);
+    }
+    if early {
+        cleaned.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let relayed = Relayed::new(body, idle_timeout, record, (connection, (slot, underway)));
     let mut response = Response::new(Body(Inner::Upstream(Box::new(relayed))));
@@ -96,7 +107,7 @@ pub(crate) fn answer(
 }
 
 /// What an answer tells of its length and its trailers, as far as the agent is told too: the length only of a body that
-/// does not come, as of a HEAD or 304 answer (RFC 9110 section 8.6).
+/// does not come, as of a HEAD or 304 answer (RFC 9110 section 8.6); a 204 has none.
 fn announced(
     answered: &HeaderMap,
     bodiless: bool,
@@ -117,7 +128,8 @@ fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut lengths = 0;
     for (name, value) in headers {
         match *name {
-            header::CONTENT_LENGTH => lengths += 1,
+            header::CONTENT_LENGTH if is_number(value) => lengths += 1,
+            header::CONTENT_LENGTH => return malformed("the answer's length is no number"),
             header::TRANSFER_ENCODING if value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
                 lengths += 1;
             }
@@ -134,6 +146,12 @@ fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
         return malformed("the answer switches protocols unasked");
     }
     Ok(())
+}
+
+/// Decimal digits and nothing else: a list of equal numbers is read in two ways.
+fn is_number(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes();
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn length(answered: &HeaderMap) -> Option<u64> {

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod dial;
+mod grammar;
 pub(crate) mod idle;
 mod pool;
 mod proxy;
@@ -28,6 +29,7 @@ pub(crate) use self::resolve::{Resolver, Route};
 pub(crate) use self::trust::Trust;
 use self::{
     dial::Dialer,
+    grammar::Fault,
     pool::{Connection, Pool},
     sending::{Progress, Sending},
 };
@@ -86,17 +88,30 @@ pub(crate) struct Leased {
     place: Place,
     pool: Arc<Pool>,
     progress: Arc<Progress>,
+    /// Whether it serves no other call, however this one ends.
+    used_up: bool,
 }
 
 impl Leased {
+    /// Whether the whole request was handed on.
+    pub(crate) fn request_ended(&self) -> bool {
+        self.progress.complete()
+    }
+
+    /// Keeps it from serving another call.
+    pub(crate) fn use_up(&mut self) {
+        self.used_up = true;
+    }
+
     /// Bytes of the request's body that were sent.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.progress.bytes()
     }
 
-    /// Lets the connection rest, unless the upstream answered before the request had ended.
+    /// Lets the connection rest, unless it is used up or the request has not ended.
     pub(crate) fn give_back(self) {
-        if self.progress.complete() && !self.connection.sender.is_closed() {
+        let may_rest = self.request_ended() && !self.used_up;
+        if may_rest && !self.connection.sender.is_closed() {
             self.pool.put(self.place, self.connection);
         }
     }
@@ -191,6 +206,7 @@ impl Upstream {
             place,
             pool: self.pool.clone(),
             progress,
+            used_up: false,
         };
         Ok(Answer {
             response,
@@ -214,6 +230,7 @@ impl Upstream {
                 continue;
             }
             record.connected(resting.way.address, resting.way.via, resting.tls);
+            resting.exchanges.begin();
             match resting.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, resting)),
                 Err(mut error) => match error.take_message() {
@@ -226,6 +243,7 @@ impl Upstream {
         let dialled = Box::pin(self.dialer.connect(&self.resolver, place, route)).await;
         let mut connection = dialled?;
         record.connected(connection.way.address, connection.way.via, connection.tls);
+        connection.exchanges.begin();
         let answered = connection.sender.send_request(request).await;
         answered
             .map(|response| (response, connection))
@@ -288,9 +306,10 @@ impl Failure {
                 Reason::UpstreamMalformed,
                 "the answer's head cannot be read",
             ),
-            Failure::Exchange(_) => {
-                Refusal::because(Reason::UpstreamUnreachable, "the connection broke off")
-            }
+            Failure::Exchange(error) => match Fault::behind(&error) {
+                Some(fault) => Refusal::because(Reason::UpstreamMalformed, fault.as_str()),
+                None => Refusal::because(Reason::UpstreamUnreachable, "the connection broke off"),
+            },
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::*;
+use super::{answer::answer_name_crosses, *};
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     lines
@@ -148,6 +148,12 @@ fn an_answer_loses_cookies_and_what_speaks_in_the_gates_name() {
     for name in [
         "set-cookie",
         "alt-svc",
+        "clear-site-data",
+        "public-key-pins",
+        "report-to",
+        "persistent-auth",
+        "x-proxy-decision",
+        "proxy-status",
         "proxy-authenticate",
         "tollgate-reason",
         "connection",
@@ -155,7 +161,24 @@ fn an_answer_loses_cookies_and_what_speaks_in_the_gates_name() {
     ] {
         assert!(!comes_back(name, "1"), "{name}");
     }
-    assert!(!comes_back("www-authenticate", "Negotiate abc"));
+    for challenge in [
+        "Negotiate abc",
+        "negotiate",
+        "Bearer realm=\"x\", NTLM",
+        "Basic realm=\"x\",Negotiate,Digest realm=\"y\"",
+        "Bearer realm=\"never ends, Negotiate TlRM",
+        ", ,\tNTLM",
+    ] {
+        assert!(!comes_back("www-authenticate", challenge), "{challenge}");
+        let answered = headers(&[("www-authenticate", challenge)]);
+        assert!(authenticates_connection(&answered), "{challenge}");
+    }
+    assert!(comes_back("strict-transport-security", "max-age=1"));
+    assert!(comes_back("x-request-id", "1"));
+    assert!(comes_back(
+        "www-authenticate",
+        "Bearer realm=\"negotiated, or not\""
+    ));
     assert!(comes_back("www-authenticate", "Bearer realm=\"x\""));
 }
 

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     Bytes, Failure, Place, Proxy, Resolver, Route, Trust,
     attempts::Attempts,
+    grammar::{Exchanges, Grammar},
     pool::{Connection, Driver, Way},
     proxy,
 };
@@ -194,6 +195,8 @@ async fn http<S>(stream: S, way: Way, tls: Option<&'static str>) -> Result<Conne
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let exchanges = Exchanges::default();
+    let stream = Grammar::new(stream, exchanges.clone());
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(ANSWER_HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
@@ -202,6 +205,7 @@ where
     let driver = Driver(tokio::spawn(connection).abort_handle());
     Ok(Connection {
         sender,
+        exchanges,
         way,
         tls,
         _driver: driver,

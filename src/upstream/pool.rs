@@ -14,7 +14,7 @@ use std::{
 use hyper::client::conn::http1::SendRequest;
 use tokio::task::AbortHandle;
 
-use super::{Route, sending::Sending};
+use super::{Route, grammar::Exchanges, sending::Sending};
 use crate::target::{Host, Scheme};
 
 /// Idle connections to one place.
@@ -67,6 +67,7 @@ impl Way {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Sending>,
+    pub(super) exchanges: Exchanges,
     pub(super) way: Way,
     pub(super) tls: Option<&'static str>,
     pub(super) _driver: Driver,
