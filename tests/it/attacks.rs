@@ -25,6 +25,7 @@ mod se;
 mod sm;
 mod ss;
 mod tc;
+mod upstream;
 mod vt;
 
 use crate::world::{World, builder::Builder};

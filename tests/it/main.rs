@@ -13,7 +13,6 @@
 
 mod addresses;
 mod admin;
-mod answers;
 mod attack;
 mod attacks;
 mod clients;

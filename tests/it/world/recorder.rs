@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     pub(crate) alpn: Option<Vec<u8>>,
     /// Why the TLS handshake failed, if it did.
     pub(crate) tls_failure: Option<String>,
+    /// Whether TLS 1.3 early data came.
+    pub(crate) early_data: bool,
     /// Whether it came in clear.
     pub(crate) cleartext: bool,
     /// Whether it is over.
@@ -212,13 +214,15 @@ impl Recorder {
         }
         let tls = self.shared.tls.lock().unwrap().clone();
         match TlsAcceptor::from(tls).accept(socket).await {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                let early_data = stream.get_mut().1.early_data().is_some();
                 let (_, session) = stream.get_ref();
                 let sni = session.server_name().map(str::to_owned);
                 let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
                 self.note(id, |connection| {
                     connection.sni = sni;
                     connection.alpn = alpn;
+                    connection.early_data = early_data;
                 });
                 self.requests_on(id, stream).await
             }
