@@ -70,7 +70,8 @@ pub(super) async fn refused_outside(
 }
 
 async fn answered(world: &World, mut wire: Wire, statuses: &[u16], what: &str) -> Answer {
-    let answer = wire.try_answer_to("GET").await.ok().flatten();
+    let method = what.split(' ').next().unwrap();
+    let answer = wire.try_answer_to(method).await.ok().flatten();
     let answer = answer.unwrap_or_else(|| panic!("no answer to {what}"));
     assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
     world.nothing_left_the_gate();
