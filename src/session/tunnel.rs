@@ -295,10 +295,11 @@ async fn intercept(
         .map_err(|e| handshake_refusal(&e))?;
     let named = mint::names(host, &hello.client_hello());
     let snapshot = conversation.gate.snapshot.load_full();
-    let keep = snapshot
-        .standing(&conversation.agent.caller, OffsetDateTime::now_utc())
-        .is_ok_and(|standing| standing.role.names_host(host, port));
-    let config = snapshot.mint.config(host, keep).map_err(|error| {
+    let standing = snapshot.standing(&conversation.agent.caller, OffsetDateTime::now_utc());
+    let role = standing.ok().map(|standing| &standing.role);
+    let keep_for = role.filter(|role| role.names_host(host, port));
+    let keep_for = keep_for.map(|role| &role.name);
+    let config = snapshot.mint.config(host, keep_for).map_err(|error| {
         tracing::error!(%error, "no certificate could be made for a tunnel");
         Refusal::because(Reason::ProtocolRefused, "no certificate could be made")
     })?;

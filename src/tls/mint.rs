@@ -20,7 +20,7 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SigningKey},
     version::{TLS12, TLS13},
 };
 use time::{Duration, OffsetDateTime};
@@ -36,6 +36,9 @@ const LEAF_USE: Duration = Duration::hours(12);
 const LEAF_SKEW: Duration = Duration::hours(1);
 /// Hosts whose configuration is kept.
 const HOSTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+/// Of these, hosts whose leaf was made for one role: an agent under a wildcard asks for as many names as it likes, and
+/// above this pushes out its own role's.
+const HOSTS_OF_ROLE_MAX: usize = 256;
 
 /// Makes leaf certificates.
 pub(crate) struct Mint {
@@ -43,6 +46,8 @@ pub(crate) struct Mint {
     authority: CertificateDer<'static>,
     authority_ends: OffsetDateTime,
     leaf_key: KeyPair,
+    /// The same key, as handshakes use it.
+    signing_key: Arc<dyn SigningKey>,
     provider: Arc<CryptoProvider>,
     kept: Mutex<LruCache<Host, Kept>>,
     minted: Counter,
@@ -52,6 +57,8 @@ pub(crate) struct Mint {
 struct Kept {
     config: Arc<ServerConfig>,
     until: OffsetDateTime,
+    /// The role for which it was made.
+    role: Arc<str>,
 }
 
 /// The interception authority cannot be used, or a leaf could not be made.
@@ -111,33 +118,41 @@ impl Mint {
             )));
         }
         let authority_ends = parsed.validity().not_after.to_datetime();
+        let (provider, leaf_key) = (super::provider(), KeyPair::generate()?);
+        let signing_key = PrivateKeyDer::try_from(leaf_key.serialize_der())
+            .map_err(|error| MintError(error.to_owned()))?;
+        let signing_key = provider.key_provider.load_private_key(signing_key)?;
         Ok(Mint {
             issuer: Issuer::from_ca_cert_der(&authority, key)?,
             authority_ends,
             authority,
-            leaf_key: KeyPair::generate()?,
-            provider: super::provider(),
+            leaf_key,
+            signing_key,
+            provider,
             kept: Mutex::new(LruCache::new(HOSTS_MAX)),
             minted: Counter::default(),
         })
     }
 
-    /// The configuration that shows a leaf for `host`; it is kept only if `keep`, so that hosts which an agent
-    /// merely asks about push none out that are used.
-    pub(crate) fn config(&self, host: &Host, keep: bool) -> Result<Arc<ServerConfig>, MintError> {
+    /// The configuration that shows a leaf for `host`; it is kept only for a role, so that hosts which an agent merely
+    /// asks about push none out that are used.
+    pub(crate) fn config(
+        &self,
+        host: &Host,
+        keep_for: Option<&Arc<str>>,
+    ) -> Result<Arc<ServerConfig>, MintError> {
         let now = OffsetDateTime::now_utc();
         if let Some(kept) = self.kept().get(host).filter(|kept| now < kept.until) {
             return Ok(kept.config.clone());
         }
         let config = Arc::new(self.make(host, now)?);
-        if keep {
-            self.kept().put(
-                host.clone(),
-                Kept {
-                    config: config.clone(),
-                    until: now + LEAF_USE,
-                },
-            );
+        if let Some(role) = keep_for {
+            let kept = Kept {
+                config: config.clone(),
+                until: now + LEAF_USE,
+                role: role.clone(),
+            };
+            keep(&mut self.kept(), host, kept);
         }
         Ok(config)
     }
@@ -155,10 +170,8 @@ impl Mint {
     fn make(&self, host: &Host, now: OffsetDateTime) -> Result<ServerConfig, MintError> {
         let leaf = self.leaf(host, now)?;
         self.minted.count();
-        let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der())
-            .map_err(|error| MintError(error.to_owned()))?;
-        let key = self.provider.key_provider.load_private_key(key)?;
-        let shown = Arc::new(CertifiedKey::new(vec![leaf, self.authority.clone()], key));
+        let chain = vec![leaf, self.authority.clone()];
+        let shown = Arc::new(CertifiedKey::new(chain, self.signing_key.clone()));
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth()
@@ -196,6 +209,20 @@ impl Mint {
     fn kept(&self) -> MutexGuard<'_, LruCache<Host, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Keeps a configuration; if its role has as many as it may, the one of them that was not used for the longest time goes.
+fn keep(cache: &mut LruCache<Host, Kept>, host: &Host, kept: Kept) {
+    let of_role = cache.iter().filter(|(_, other)| other.role == kept.role);
+    let (mut count, mut last) = (0, None);
+    for (other, _) in of_role {
+        count += 1;
+        last = Some(other);
+    }
+    if let Some(last) = last.filter(|_| count >= HOSTS_OF_ROLE_MAX).cloned() {
+        cache.pop(&last);
+    }
+    cache.put(host.clone(), kept);
 }
 
 /// The longest common name (RFC 5280, upper bound `ub-common-name`).
