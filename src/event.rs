@@ -221,8 +221,7 @@ impl Record {
             authority,
             path,
         } = seen;
-        let [method, authority, path] =
-            [method, authority, path].map(|text| shape::printable(&text));
+        let [method, authority, path] = [method, authority, path].map(|text| shape::words(&text));
         self.0.asked = Some(AskedFor::Seen(Seen {
             method,
             authority,

@@ -14,13 +14,15 @@ use crate::{
     outcome::Outcome,
     refusal::{Fault, Refusal},
     scope::{Role, Verb, Written},
-    target::Query,
+    target::{Query, asked::SEEN_CHARS_MAX},
 };
 
 /// The most names of a query that a line lists.
 const QUERY_NAMES_MAX: usize = 32;
 /// The most characters of a text that is not the gate's own.
 const TEXT_CHARS_MAX: usize = 1024;
+/// What stands for the rest of a text that was cut; an agent's own is escaped.
+const CUT: char = '…';
 
 /// What a line says of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,12 +263,25 @@ fn query_names(query: &Query) -> impl Iterator<Item = String> {
 
 /// `text` in printable ASCII, everything else escaped, cut to a length.
 pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len().min(TEXT_CHARS_MAX));
-    for character in text.chars().take(TEXT_CHARS_MAX) {
+    within(text, TEXT_CHARS_MAX)
+}
+
+/// An agent's own words, of which more may have come than are told.
+pub(super) fn words(text: &str) -> String {
+    within(text, SEEN_CHARS_MAX)
+}
+
+fn within(text: &str, chars_max: usize) -> String {
+    let mut printable = String::with_capacity(text.len().min(chars_max));
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(chars_max) {
         match character {
             ' '..='~' => printable.push(character),
             _ => printable.extend(character.escape_unicode()),
         }
+    }
+    if characters.next().is_some() {
+        printable.push(CUT);
     }
     printable
 }

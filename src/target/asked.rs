@@ -54,7 +54,8 @@ pub enum Ingress {
 pub struct Misread {
     /// The no.
     pub refusal: Refusal,
-    /// Method, authority and path as sent, each cut to [`SEEN_CHARS_MAX`] characters; not canonical.
+    /// Method, authority and path as sent, not canonical; of a text longer than [`SEEN_CHARS_MAX`] one character more, so
+    /// that the log can say that it was cut.
     pub seen: Seen,
 }
 
@@ -325,7 +326,7 @@ fn without_userinfo(authority: &str) -> &str {
         .map_or(authority, |(_, place)| place)
 }
 
-/// The first [`SEEN_CHARS_MAX`] characters of `text`.
+/// The first [`SEEN_CHARS_MAX`] characters of `text`, and one that tells that there are more.
 fn cut(text: &str) -> String {
-    text.chars().take(SEEN_CHARS_MAX).collect()
+    text.chars().take(SEEN_CHARS_MAX + 1).collect()
 }
