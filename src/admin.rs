@@ -27,7 +27,7 @@ use tokio::{
 
 pub(crate) use self::listener::Listener;
 use self::{listener::Stream, ready::Readiness};
-use crate::{proxy::Gate, shutdown::Ending};
+use crate::{proxy::Gate, session::handshakes::Handshakes, shutdown::Ending};
 
 /// Connections at a time; the next one waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16;
@@ -53,8 +53,8 @@ pub(crate) struct Admin {
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) gate: Arc<Gate>,
-    /// How many connections agents may have.
-    pub(crate) connections_max: usize,
+    /// The handshakes that have not ended.
+    pub(crate) handshakes: Arc<Handshakes>,
 }
 
 /// What a request is answered from.

@@ -4,6 +4,7 @@
 //! matched, listeners bound. Nothing is fetched from a credential store until a call needs it.
 
 mod assembly;
+mod descriptors;
 mod parts;
 mod reload;
 mod revocation;
@@ -20,15 +21,16 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::{parts::Parts, reload::Reloader, rotation::Rotation};
+use self::{descriptors::Fitting, parts::Parts, reload::Reloader, rotation::Rotation};
 use crate::{
     admin::{self, Admin, View},
     config::{self, RevokedFile, Settings},
     event::{self, Writer},
     limit::Limits,
-    live::Look,
+    live::{Look, Register},
     proxy::Gate,
     server::{Drained, Server},
+    session::handshakes::Handshakes,
     shutdown::{self, Ending, Phase},
 };
 
@@ -94,8 +96,11 @@ impl App {
         let admin = admin(settings.gate.admin.as_ref()).await?;
         let own = admin.as_ref().and_then(admin::Listener::address);
         let own = [address].into_iter().chain(own).collect();
-        let (log, writer) = assembly::log(&settings.gate)?;
-        let parts = Parts::first(&settings, own, log.metrics().vault.clone())?;
+        let fitting = Fitting::into_the_process(settings.gate.connections_max);
+        let connections_max = fitting.connections_max;
+        let (log, writer) = assembly::log(&settings.gate, connections_max)?;
+        let vault_errors = log.metrics().vault.clone();
+        let parts = Parts::first(&settings, (own, connections_max), vault_errors)?;
         let limits = Limits::default();
         let gate = Arc::new(Gate {
             snapshot: ArcSwap::from_pointee(assembly::snapshot(
@@ -105,20 +110,21 @@ impl App {
             )),
             log,
             limits,
-            register: Arc::default(),
+            register: Arc::new(Register::new(connections_max as usize)),
         });
         let told = admin.as_ref().map(ToString::to_string);
         event::started(&gate.log, address, told, &settings.version).map_err(|_| {
             StartError::Settings("the log cannot take the event `started`".to_owned())
         })?;
+        let handshakes = Arc::new(Handshakes::new(fitting.handshakes_max));
         let view = View {
             gate: gate.clone(),
-            connections_max: settings.gate.connections_max as usize,
+            handshakes: handshakes.clone(),
         };
         let server = Server {
             listener,
             gate: gate.clone(),
-            connections_max: settings.gate.connections_max as usize,
+            handshakes,
             drain: settings.gate.drain,
         };
         let (tell_revoked, revoked) = watch::channel(settings.gate.revoked.clone());

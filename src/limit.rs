@@ -1,7 +1,7 @@
 //! How often: the only file that knows governor.
 //!
 //! A [`Bucket`] is one limit: so many calls in a time, so many at once. Buckets live in [`Limits`] under a
-//! bounded set of keys that the settings name, and settings hold them by [`Arc`]: a request looks nothing up,
+//! bounded set of keys that the settings name (identities that they do not name share one), and settings hold them by [`Arc`]: a request looks nothing up,
 //! and a reload that keeps a key keeps its state.
 
 use std::{

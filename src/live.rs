@@ -4,21 +4,18 @@
 //! A connection is looked at again whenever the settings change, and every few seconds because days and certificates
 //! end. Nothing here decides about a call that begins: that is `scope`'s, by the settings of its moment.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+mod register;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+pub(crate) use self::register::{Listed, Register};
 use crate::{
     event::{self, Log},
-    identity::certificate::Caller,
+    identity::{SpiffeId, certificate::Caller},
     outcome::Outcome,
     refusal::{Reason, Refusal},
     snapshot::Snapshot,
@@ -26,17 +23,12 @@ use crate::{
     upstream::Route,
 };
 
-/// Every open connection of the gate that has proved an identity.
-#[derive(Debug, Default)]
-pub(crate) struct Register {
-    open: Mutex<HashMap<u64, Arc<Live>>>,
-    next: AtomicU64,
-}
-
 /// One open connection.
 #[derive(Debug)]
 pub(crate) struct Live {
     caller: Arc<Caller>,
+    /// The identity, if a role was assigned to it when it came.
+    holder: Option<SpiffeId>,
     /// The certificates that it showed, leaf first.
     chain: Box<[CertificateDer<'static>]>,
     source: event::Source,
@@ -82,14 +74,6 @@ pub(crate) enum What {
 #[must_use = "a call is under way as long as this is held"]
 pub(crate) struct Underway(Arc<Live>);
 
-/// A connection's entry, taken back when dropped.
-#[derive(Debug)]
-#[must_use = "a connection is listed as long as this is held"]
-pub(crate) struct Listed {
-    register: Arc<Register>,
-    number: u64,
-}
-
 /// How much of a connection is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -99,35 +83,6 @@ pub(crate) enum Look {
     Rules,
     /// That, and whether its certificates are still vouched for, which costs signatures.
     Certificates,
-}
-
-impl Register {
-    /// Lists a connection for as long as the answer is held.
-    pub(crate) fn list(self: &Arc<Register>, live: &Arc<Live>) -> Listed {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.open().insert(number, live.clone());
-        Listed {
-            register: self.clone(),
-            number,
-        }
-    }
-
-    /// Ends every connection that `snapshot` no longer allows, each with an event; the answer is how many.
-    pub(crate) fn review(&self, snapshot: &Snapshot, look: Look, log: &Log) -> usize {
-        let open: Vec<Arc<Live>> = self.open().values().cloned().collect();
-        let ended = open.iter().filter(|live| live.review(snapshot, look, log));
-        ended.count()
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Live>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        self.register.open().remove(&self.number);
-    }
 }
 
 impl Live {
@@ -149,6 +104,7 @@ impl Live {
             end: Some(end),
         };
         let live = Live {
+            holder: snapshot.names(&caller).cloned(),
             caller,
             chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
             source,
@@ -172,14 +128,32 @@ impl Live {
 
     /// Ends the connection if `snapshot` no longer allows it; the answer is whether it did.
     pub(crate) fn review(&self, snapshot: &Snapshot, look: Look, log: &Log) -> bool {
+        let looked = self.look(&mut self.state(), snapshot, look);
+        match looked {
+            Ok(()) => false,
+            Err(refusal) => self.end((snapshot, log), Outcome::AccessWithdrawn, &refusal),
+        }
+    }
+
+    /// Whose place it has.
+    fn holder(&self) -> &Option<SpiffeId> {
+        &self.holder
+    }
+
+    /// Whether a call is under way on it; none if it is ending.
+    fn busy(&self) -> Option<bool> {
+        let state = self.state();
+        state.end.as_ref()?;
+        Some(state.call.is_some())
+    }
+
+    /// Ends the connection for the reason of `refusal`, with an event; the answer is whether it was not ending already.
+    fn end(&self, (snapshot, log): (&Snapshot, &Log), outcome: Outcome, refusal: &Refusal) -> bool {
         let mut state = self.state();
-        let Err(refusal) = self.look(&mut state, snapshot, look) else {
-            return false;
-        };
         let Some(end) = state.end.take() else {
             return false;
         };
-        self.source.cut().tell(Outcome::AccessWithdrawn);
+        self.source.cut().tell(outcome);
         drop(end);
         let tunnel = state.tunnel.clone();
         drop(state);
@@ -188,7 +162,7 @@ impl Live {
             role: snapshot.role_of(&self.caller),
             tunnel: tunnel.as_ref().map(|(host, port)| (host, *port)),
         };
-        event::connection_refused(log, connection, &snapshot.version, &refusal);
+        event::connection_refused(log, connection, &snapshot.version, refusal);
         true
     }
 

@@ -41,7 +41,6 @@ pub(crate) struct Metrics {
     pub(crate) vault: Arc<VaultErrors>,
     /// Attempts to load the settings anew.
     pub(crate) reloads: Tally<Reload>,
-    connections: AtomicU64,
     last_reload: Mutex<LastReload>,
     roles: Mutex<HashMap<Arc<str>, Weak<RoleCounts>>>,
 }
@@ -145,20 +144,8 @@ impl Metrics {
                 applied: true,
                 applied_at: SystemTime::now(),
             }),
-            connections: AtomicU64::new(0),
             roles: Mutex::default(),
         }
-    }
-
-    /// A connection of an agent is open until what comes back is dropped.
-    pub(crate) fn connection(self: &Arc<Metrics>) -> OpenConnection {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        OpenConnection(self.clone())
-    }
-
-    /// Connections of agents that are open now.
-    pub(crate) fn connections_now(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
     }
 
     /// The counts of a role, for its standing to hold: they live while anybody holds them, so that a role that is gone
@@ -224,16 +211,6 @@ impl RoleCounts {
     }
 }
 
-/// An open connection among all.
-#[derive(Debug)]
-pub(crate) struct OpenConnection(Arc<Metrics>);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// An open call among those of its role.
 #[derive(Debug)]
 pub(crate) struct OpenCall(Arc<RoleCounts>);
@@ -284,6 +261,7 @@ impl Closed for Outcome {
         Outcome::UpstreamIdle,
         Outcome::Aborted,
         Outcome::AccessWithdrawn,
+        Outcome::MadeWay,
         Outcome::DrainDeadline,
         Outcome::DrainAtOnce,
     ];

@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Aborted,
     /// The settings changed, or a day ended, and it was no longer allowed.
     AccessWithdrawn,
+    /// Every place for connections was taken, its agent had more than its part, and another one had less.
+    MadeWay,
     /// The gate was told to end, and the time for open calls was over.
     DrainDeadline,
     /// The gate was told to end at once.
@@ -30,6 +32,7 @@ impl Outcome {
             Outcome::UpstreamIdle => "upstream_idle",
             Outcome::Aborted => "aborted",
             Outcome::AccessWithdrawn => "access_withdrawn",
+            Outcome::MadeWay => "made_way",
             Outcome::DrainDeadline => "drain_deadline",
             Outcome::DrainAtOnce => "drain_at_once",
         }

@@ -20,7 +20,7 @@ use crate::{
     identity::certificate::Caller,
     inject::Outbound,
     limit::{Bucket, Limits, Slot},
-    live::{Call, Live, Register, Underway, What},
+    live::{Call, Listed, Live, Register, Underway, What},
     refusal::{Reason, Refusal},
     refuse::{self, Called},
     relay::{self, Body},
@@ -69,8 +69,10 @@ impl Gate {
 
     /// What counts the attempts of `caller` by the settings of `snapshot`.
     fn attempts_of(&self, caller: &Caller, snapshot: &Snapshot) -> Arc<Bucket> {
-        let what = format!("attempts of {}", caller.id);
-        self.limits.bucket(what, snapshot.attempts)
+        self.limits.bucket(
+            format!("attempts of {}", holder(caller, snapshot)),
+            snapshot.attempts,
+        )
     }
 }
 
@@ -89,11 +91,23 @@ pub(crate) struct Agent {
 }
 
 /// Connections of one identity that may be there at a time only to be told why they should not.
-const TURNED_AWAY: RuleLimit = RuleLimit {
-    rate: None,
-    burst: None,
-    in_flight: Some(16),
-};
+const TURNED_AWAY_OF_ONE: RuleLimit = at_once(16);
+/// The same of all identities.
+pub(crate) const TURNED_AWAY_MAX: u32 = 64;
+
+/// A connection's places: among those of its identity and among all.
+#[derive(Debug)]
+#[must_use = "a connection has its place as long as this is held"]
+pub(crate) struct Place {
+    _of_one: Slot,
+    _of_all: OfAll,
+}
+
+#[derive(Debug)]
+enum OfAll {
+    Served { _place: Listed },
+    TurnedAway { _place: Slot },
+}
 
 /// Answers one request: with the upstream's answer, or with the reason why there is none.
 pub(crate) async fn exchange(
@@ -212,25 +226,42 @@ impl Agent {
         Ok(underway)
     }
 
-    /// Takes one of the connections that the identity may have at a time.
-    pub(crate) fn connection(&self) -> Result<Slot, Refusal> {
-        self.attempts.enter().ok_or_else(|| {
+    /// Takes one of the connections that the identity may have at a time, and one of all.
+    pub(crate) fn connection(&self, gate: &Gate, snapshot: &Snapshot) -> Result<Place, Refusal> {
+        let of_one = self.attempts.enter().ok_or_else(|| {
             Refusal::because(
                 Reason::TooManyInFlight,
                 "too many connections of this identity",
             )
+        })?;
+        let listed = gate.register.list(&self.live, (snapshot, &gate.log))?;
+        Ok(Place {
+            _of_one: of_one,
+            _of_all: OfAll::Served { _place: listed },
         })
     }
 
     /// Lets the connection be for one answer, which is `refusal`: a client that is only cut off comes back at once.
     /// Too many at a time of one identity are cut off all the same.
-    pub(crate) fn turn_away(&mut self, refusal: Refusal, gate: &Gate) -> Result<Slot, Refusal> {
-        let what = format!("turned away of {}", self.caller.id);
-        let Some(place) = gate.limits.bucket(what, TURNED_AWAY).enter() else {
+    pub(crate) fn turn_away(
+        &mut self,
+        refusal: Refusal,
+        (gate, snapshot): (&Gate, &Snapshot),
+    ) -> Result<Place, Refusal> {
+        let enter = |whose: &str, limit| {
+            let what = format!("turned away of {whose}");
+            gate.limits.bucket(what, limit).enter()
+        };
+        let of_one = enter(holder(&self.caller, snapshot), TURNED_AWAY_OF_ONE);
+        let of_all = enter("all", at_once(TURNED_AWAY_MAX));
+        let (Some(of_one), Some(of_all)) = (of_one, of_all) else {
             return Err(refusal);
         };
         self.turned_away = Some(refusal);
-        Ok(place)
+        Ok(Place {
+            _of_one: of_one,
+            _of_all: OfAll::TurnedAway { _place: of_all },
+        })
     }
 
     /// Counts an attempt: a connection, a `CONNECT` or a request, refused ones included.
@@ -246,6 +277,20 @@ impl Agent {
         counted
             .map(drop)
             .map_err(|wait| Refusal::from(Reason::AttemptsExhausted).retry_after(wait))
+    }
+}
+
+/// Under which name something is kept for `caller`: no bucket is made for a name that the settings do not have.
+fn holder<'s>(caller: &Caller, snapshot: &'s Snapshot) -> &'s str {
+    let named = snapshot.names(caller);
+    named.map_or("identities without a role", |id| id.as_str())
+}
+
+const fn at_once(in_flight: u32) -> RuleLimit {
+    RuleLimit {
+        rate: None,
+        burst: None,
+        in_flight: Some(in_flight),
     }
 }
 

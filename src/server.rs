@@ -1,11 +1,15 @@
-//! Accepts connections, at most so many at once, until told to stop.
+//! Accepts connections until told to stop. How many there may be is for `session` to say: of handshakes, and of agents.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{outcome::Outcome, proxy::Gate, session, shutdown::Ending};
+use crate::{
+    outcome::Outcome,
+    proxy::Gate,
+    session::{self, handshakes::Handshakes},
+    shutdown::Ending,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 
@@ -47,8 +51,8 @@ impl Drained {
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
     pub(crate) gate: Arc<Gate>,
-    /// Connections at a time; the next one waits in the kernel's queue.
-    pub(crate) connections_max: usize,
+    /// The handshakes that have not ended.
+    pub(crate) handshakes: Arc<Handshakes>,
     /// How long calls may take to end once the end was announced.
     pub(crate) drain: Duration,
 }
@@ -56,24 +60,21 @@ pub(crate) struct Server {
 impl Server {
     /// Serves until `ending`, then lets open calls finish within the drain time, unless they are to end at once.
     pub(crate) async fn run(self, mut ending: Ending) -> Drained {
-        let places = Arc::new(Semaphore::new(self.connections_max));
         let mut sessions = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = ending.wait() => break,
                 Some(_) = sessions.join_next() => {}
-                accepted = accept(&self.listener, &places) => match accepted {
-                    Ok((stream, place)) => {
-                        let session = session::serve(self.gate.clone(), stream, ending.clone());
-                        let open = self.gate.log.metrics().connection();
-                        sessions.spawn(async move {
-                            session.await;
-                            drop((place, open));
-                        });
+                accepted = accept(&self.listener) => match accepted {
+                    Ok((stream, peer)) => {
+                        let unfinished = self.handshakes.begin(peer.ip());
+                        let gate = self.gate.clone();
+                        sessions.spawn(session::serve(gate, stream, unfinished, ending.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
+                        self.handshakes.make_way();
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -95,16 +96,8 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, peer))
 }

@@ -2,6 +2,8 @@
 //!
 //! Every request ends in `proxy`; what hyper itself refuses, before there is a request, is written as an event here.
 
+pub(crate) mod handshakes;
+pub(crate) mod head;
 mod opaque;
 pub(crate) mod patient;
 pub(crate) mod rewind;
@@ -19,7 +21,7 @@ use std::{
 
 use http::{Method, Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -30,6 +32,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use self::{
+    handshakes::Unfinished,
+    head::{HeadTimer, Heard, REST_TIMEOUT},
     patient::Patient,
     tunnel::{Opening, Tunnel},
 };
@@ -47,8 +51,6 @@ use crate::{
 
 /// How long a TLS handshake may take.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the head of a request may take, and how long a connection may stay idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a connection that is turned away may take to be told so.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of a request's head.
@@ -58,25 +60,34 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// would keep room for it as long as the connection lasts.
 type Agents = Box<TlsStream<Patient<TcpStream>>>;
 
-/// Serves one connection until it ends.
-pub(crate) async fn serve(gate: Arc<Gate>, stream: TcpStream, ending: Ending) {
+/// Serves one connection until it ends, of which the handshake has its place in `unfinished`.
+pub(crate) async fn serve(
+    gate: Arc<Gate>,
+    stream: TcpStream,
+    unfinished: Unfinished,
+    ending: Ending,
+) {
     let snapshot = gate.snapshot.load_full();
-    let stream = Patient::new(stream, snapshot.upstream.answer_timeout());
-    let (stream, mut agent, ended) = match Box::pin(admit(&gate, &snapshot, stream)).await {
+    let heard = Heard::default();
+    let patience = snapshot.upstream.answer_timeout();
+    let stream = Patient::new(stream, patience, heard.clone());
+    let admitted = Box::pin(admit(&gate, &snapshot, stream, unfinished)).await;
+    let (stream, mut agent, ended) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&gate, None, None, &refusal),
     };
-    let _listed = gate.register.list(&agent.live);
     let attempt = agent.attempt(&gate, &snapshot);
-    look_again(&gate, &agent, snapshot);
-    let place = attempt.and_then(|()| agent.connection());
-    let _place = match place.or_else(|refusal| agent.turn_away(refusal, &gate)) {
+    let place = attempt.and_then(|()| agent.connection(&gate, &snapshot));
+    let place = place.or_else(|refusal| agent.turn_away(refusal, (&gate, &snapshot)));
+    let _place = match place {
         Ok(place) => place,
         Err(refusal) => return refused(&gate, Some(&agent), None, &refusal),
     };
+    look_again(&gate, &agent, snapshot);
     let conversation = Conversation {
         gate,
         agent: Arc::new(agent),
+        heard,
         ending,
     };
     tokio::select! {
@@ -92,12 +103,20 @@ async fn admit(
     gate: &Gate,
     snapshot: &Snapshot,
     stream: Patient<TcpStream>,
+    mut unfinished: Unfinished,
 ) -> Result<(Agents, Agent, oneshot::Receiver<()>), Refusal> {
     let acceptor = TlsAcceptor::from(snapshot.agents.config.clone());
-    let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+    let handshake = tokio::select! {
+        biased;
+        () = unfinished.makes_way() => Err("the TLS handshake made way for others"),
+        ended = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => {
+            ended.map_err(|_elapsed| "the TLS handshake took too long")
+        }
+    };
     let stream = handshake
-        .map_err(|_| Refusal::because(Reason::ProtocolRefused, "the TLS handshake took too long"))?
+        .map_err(|cause| Refusal::because(Reason::ProtocolRefused, cause))?
         .map_err(|error| handshake_refusal(&error))?;
+    drop(unfinished);
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain
         .first()
@@ -154,6 +173,8 @@ fn refused(gate: &Gate, agent: Option<&Agent>, tunnel: Option<(&Host, u16)>, ref
 pub(crate) struct Conversation {
     pub(crate) gate: Arc<Gate>,
     pub(crate) agent: Arc<Agent>,
+    /// Whether the agent sent something.
+    heard: Heard,
     pub(crate) ending: Ending,
 }
 
@@ -174,7 +195,8 @@ impl Conversation {
     /// Serves the requests of the agents' listener, until the connection ends or becomes a tunnel.
     async fn open(&self, stream: Agents, opening: &Opening) {
         let answer = async |request| Ok::<_, Infallible>(self.answer(request, opening).await);
-        let connection = http()
+        let connection = self
+            .http()
             .serve_connection(TokioIo::new(stream), service_fn(answer))
             .with_upgrades();
         let ended = self
@@ -201,7 +223,8 @@ impl Conversation {
             asked.store(true, Ordering::Relaxed);
             Ok::<_, Infallible>(self.answer(request, &opening).await)
         };
-        let connection = http()
+        let connection = self
+            .http()
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service_fn(answer));
         // However it ends, the agent has had its time.
@@ -217,7 +240,9 @@ impl Conversation {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let answer = async |request| Ok::<_, Infallible>(self.exchange(&ingress, request).await);
-        let connection = http().serve_connection(TokioIo::new(stream), service_fn(answer));
+        let connection = self
+            .http()
+            .serve_connection(TokioIo::new(stream), service_fn(answer));
         let ended = self
             .converse(pin!(connection), |connection| {
                 connection.graceful_shutdown()
@@ -286,13 +311,13 @@ impl Conversation {
         };
         refused(&self.gate, Some(&self.agent), place, &refusal);
     }
-}
 
-fn http() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder
+    fn http(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(HeadTimer(self.heard.clone()))
+            .header_read_timeout(REST_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX);
+        builder
+    }
 }

@@ -106,6 +106,12 @@ impl Snapshot {
             .ok_or_else(|| Reason::IdentityUnknown.into())
     }
 
+    /// The identity of `caller`, if a role is assigned to it. What is kept for each identity is kept for these, and once
+    /// for all others together: who can have certificates of many names gains nothing by them.
+    pub(crate) fn names(&self, caller: &Caller) -> Option<&SpiffeId> {
+        self.standings.get_key_value(&caller.id).map(|(id, _)| id)
+    }
+
     /// What is told of the role of `caller`, and where its calls are counted, whether it is let in or not.
     pub(crate) fn role_of(&self, caller: &Caller) -> Option<(&Fields, &Arc<RoleCounts>)> {
         let standing = self.standings.get(&caller.id)?;

@@ -23,14 +23,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub(crate) use self::pool::Key as Place;
+pub(crate) use self::pool::{Key as Place, Pool};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::resolve::{Resolver, Route};
 pub(crate) use self::trust::Trust;
 use self::{
     dial::Dialer,
     grammar::Fault,
-    pool::{Connection, Pool},
+    pool::Connection,
     sending::{Progress, Sending},
 };
 use crate::{
@@ -121,14 +121,14 @@ impl Upstream {
     /// An edge that verifies upstreams by `trust` and reaches them through `proxy`, if there is one.
     pub(crate) fn new(
         resolver: Resolver,
-        trust: Trust,
-        proxy: Option<Proxy>,
+        (trust, proxy): (Trust, Option<Proxy>),
+        pool: Pool,
         timeouts: Timeouts,
     ) -> Upstream {
         Upstream {
             resolver,
             dialer: Dialer::new(trust, proxy, timeouts.connect),
-            pool: Arc::default(),
+            pool: Arc::new(pool),
             timeouts,
         }
     }

@@ -17,6 +17,7 @@ use super::View;
 use crate::{
     metrics::{Closed, Histogram, Metrics, RoleCounts, Tally},
     proxy::Gate,
+    session::handshakes::Handshakes,
     snapshot::{Snapshot, Standing},
 };
 
@@ -72,7 +73,7 @@ struct Moment {
     gate: Arc<Gate>,
     snapshot: Arc<Snapshot>,
     ready: bool,
-    connections_max: usize,
+    handshakes: Arc<Handshakes>,
 }
 
 impl Moment {
@@ -81,7 +82,7 @@ impl Moment {
             gate: view.gate.clone(),
             snapshot: view.gate.snapshot.load_full(),
             ready,
-            connections_max: view.connections_max,
+            handshakes: view.handshakes.clone(),
         }
     }
 
@@ -331,15 +332,26 @@ impl Moment {
     }
 
     fn frame(&self, page: &mut Page<'_>) -> fmt::Result {
+        let register = &self.gate.register;
         page.gauge(
             "connections",
-            "Connections of agents, handshakes included",
-            [(NOTHING, self.metrics().connections_now() as f64)],
+            "Connections of agents that are served",
+            [(NOTHING, register.open_now() as f64)],
         )?;
         page.gauge(
             "connections_max",
-            "Connections that may be open at a time",
-            [(NOTHING, self.connections_max as f64)],
+            "Connections that may be served at a time",
+            [(NOTHING, register.places_max() as f64)],
+        )?;
+        page.gauge(
+            "handshakes",
+            "Connections whose handshake has not ended",
+            [(NOTHING, self.handshakes.now() as f64)],
+        )?;
+        page.counter(
+            "handshakes_made_way",
+            "Handshakes that were given up for newer ones, since there were too many",
+            [(NOTHING, self.handshakes.made_way())],
         )?;
         page.gauge(
             "upstream_connections_idle",

@@ -20,7 +20,10 @@ use crate::{
 const IDENTITY_SHARE: u32 = 4;
 
 /// The log with its writer.
-pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> {
+pub(super) fn log(
+    settings: &config::Gate,
+    connections_max: u32,
+) -> Result<(Log, Writer), StartError> {
     let mut sinks = Vec::new();
     if let Some(path) = &settings.events.file {
         let unfit = |error| StartError::because(&format!("events.file: {}", path.display()), error);
@@ -31,12 +34,9 @@ pub(super) fn log(settings: &config::Gate) -> Result<(Log, Writer), StartError> 
     if settings.events.stdout {
         sinks.push(Sink::stdout().map_err(|error| StartError::because("stdout", error))?);
     }
-    Log::start(
-        sinks,
-        settings.connections_max as usize,
-        Arc::new(Metrics::new()),
-    )
-    .map_err(|error| StartError::because("the event writer", error))
+    let metrics = Arc::new(Metrics::new());
+    Log::start(sinks, connections_max as usize, metrics)
+        .map_err(|error| StartError::because("the event writer", error))
 }
 
 /// The snapshot of `settings`, whose parts these are.

@@ -90,10 +90,11 @@ impl<T> Part<T> {
 }
 
 impl Parts {
-    /// The parts of a gate that starts, listening on `own`; what goes wrong with Vault is counted in `vault_errors`.
+    /// The parts of a gate that starts, listening on `own` for so many connections at a time; what goes wrong with
+    /// Vault is counted in `vault_errors`.
     pub(super) fn first(
         settings: &Settings,
-        own: Arc<[SocketAddr]>,
+        (own, connections_max): (Arc<[SocketAddr]>, u32),
         vault_errors: Arc<VaultErrors>,
     ) -> Result<Parts, StartError> {
         let names =
@@ -101,7 +102,7 @@ impl Parts {
         Making {
             settings,
             own,
-            connections_max: settings.gate.connections_max,
+            connections_max,
             names,
             vault_errors,
             last: None,
@@ -168,7 +169,7 @@ impl Making<'_> {
         let upstream = self.part(
             self.last.map(|last| &last.upstream),
             upstream::made_of(gate),
-            || upstream::made(gate, self.own.clone()),
+            || upstream::made(gate, self.own.clone(), self.connections_max),
         )?;
         // Last of those that can fail, since an adopted change cannot be taken back.
         let vault = match &gate.vault {

@@ -12,6 +12,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::head::Heard;
 use crate::upstream::idle::Idle;
 
 /// Ends by an error once the other side has taken nothing for too long while there was something to take.
@@ -19,14 +20,16 @@ use crate::upstream::idle::Idle;
 pub(crate) struct Patient<S> {
     stream: S,
     idle: Idle,
+    heard: Heard,
 }
 
 impl<S> Patient<S> {
-    /// A stream whose other side may stand still for `patience`.
-    pub(crate) fn new(stream: S, patience: Duration) -> Patient<S> {
+    /// A stream whose other side may stand still for `patience`; what it sends is noted in `heard`.
+    pub(crate) fn new(stream: S, patience: Duration, heard: Heard) -> Patient<S> {
         Patient {
             stream,
             idle: Idle::new(patience),
+            heard,
         }
     }
 
@@ -54,7 +57,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.note();
+        }
+        polled
     }
 }
 

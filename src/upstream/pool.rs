@@ -89,8 +89,10 @@ struct Resting {
     since: Instant,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Pool {
+/// Connections that rest between calls.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle_max: usize,
     resting: Mutex<Places>,
 }
 
@@ -103,6 +105,14 @@ struct Places {
 }
 
 impl Pool {
+    /// A pool for a gate that has so many calls at a time: no more connections rest.
+    pub(crate) fn of(calls_max: usize) -> Pool {
+        Pool {
+            idle_max: calls_max.min(IDLE_MAX),
+            resting: Mutex::default(),
+        }
+    }
+
     /// A connection for `key` to an address of `route`, if one rests.
     pub(super) fn take(&self, key: &Key, route: &Route) -> Option<Connection> {
         let mut places = self.places();
@@ -124,7 +134,7 @@ impl Pool {
     /// Lets a connection rest.
     pub(super) fn put(&self, key: Key, connection: Connection) {
         let mut places = self.places();
-        if places.closed || places.count >= IDLE_MAX {
+        if places.closed || places.count >= self.idle_max {
             return;
         }
         let resting = places.by_key.entry(key).or_default();

@@ -10,7 +10,7 @@ use crate::{
     inject::basic::Basic,
     secret::Secret,
     tls::{self, stores},
-    upstream::{Proxy, Resolver, Trust, Upstream},
+    upstream::{Pool, Proxy, Resolver, Trust, Upstream},
 };
 
 /// The system's authorities count by what they are now, for nobody names the files that they come from.
@@ -35,10 +35,11 @@ pub(super) fn made_of(settings: &config::Gate) -> Digest {
     Digest::of(&text, files)
 }
 
-/// The edge to the upstreams of a gate that listens on `own`.
+/// The edge to the upstreams of a gate that listens on `own` for so many connections.
 pub(super) fn made(
     settings: &config::Gate,
     own: Arc<[SocketAddr]>,
+    connections_max: u32,
 ) -> Result<Upstream, StartError> {
     let servers: &[SocketAddr] = match &settings.upstream.dns {
         Dns::System => &[],
@@ -62,7 +63,13 @@ pub(super) fn made(
         }
         Some(_) | None => resolver,
     };
-    Ok(Upstream::new(resolver, trust, proxy, settings.timeouts))
+    let pool = Pool::of(connections_max as usize);
+    Ok(Upstream::new(
+        resolver,
+        (trust, proxy),
+        pool,
+        settings.timeouts,
+    ))
 }
 
 fn verified_by(roots: &[Root], key: &str) -> Result<Arc<ClientConfig>, StartError> {
