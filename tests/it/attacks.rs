@@ -10,6 +10,7 @@ mod checked;
 mod ci;
 mod cr;
 mod ds;
+mod h2;
 mod hb;
 mod hn;
 mod lb;

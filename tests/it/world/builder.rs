@@ -11,7 +11,7 @@ use super::{
     canary::Canaries,
     dns::Dns,
     events::Events,
-    gate::{Gate, Stderr, Stdout},
+    gate::{Gate, Launch, Stderr, Stdout},
     pki::{self, Pki},
     recorder::Recorder,
     settings::{self, CATALOGUE, Places, Plan, Role},
@@ -29,6 +29,7 @@ pub(crate) struct Builder {
     files: Vec<(String, String)>,
     secrets: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
 }
 
 impl Builder {
@@ -41,6 +42,7 @@ impl Builder {
             files: Vec::new(),
             secrets: Vec::new(),
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -122,6 +124,12 @@ impl Builder {
         self
     }
 
+    /// The most descriptors that the gate may have open.
+    pub(crate) fn descriptors(mut self, most: u32) -> Builder {
+        self.descriptors = Some(most);
+        self
+    }
+
     /// Where the events go.
     pub(crate) fn stdout(mut self, stdout: Stdout) -> Builder {
         self.stdout = stdout;
@@ -137,9 +145,12 @@ impl Builder {
     /// Starts it all; returns when the gate listens.
     pub(crate) async fn start(self) -> World {
         let surroundings = self.surroundings().await;
-        surroundings
-            .open((self.stdout, self.stderr), &self.environment)
-            .await
+        let launch = Launch {
+            out: (self.stdout, self.stderr),
+            environment: &self.environment,
+            descriptors: self.descriptors,
+        };
+        surroundings.open(launch).await
     }
 
     /// Writes the settings of this world over those of another, which has all the upstreams.
@@ -227,8 +238,8 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    async fn open(self, out: (Stdout, Stderr), environment: &[(String, String)]) -> World {
-        let gate = Gate::start(self.dir.path(), out, environment);
+    async fn open(self, launch: Launch<'_>) -> World {
+        let gate = Gate::start(self.dir.path(), launch);
         let listen = gate.listening(&self.events).await;
         World {
             quiet_descriptors: gate.descriptors(),

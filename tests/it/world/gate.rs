@@ -40,6 +40,15 @@ pub(crate) enum Stderr {
     Full,
 }
 
+/// How a gate is started.
+pub(crate) struct Launch<'l> {
+    /// Where its events and its speech go.
+    pub(crate) out: (Stdout, Stderr),
+    pub(crate) environment: &'l [(String, String)],
+    /// The most descriptors that it may have open, where that is not this process's own number.
+    pub(crate) descriptors: Option<u32>,
+}
+
 /// A running gate.
 #[derive(Clone)]
 pub(crate) struct Gate {
@@ -52,11 +61,8 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Starts `tollgate serve` with the settings in `dir`.
-    pub(crate) fn start(
-        dir: &Path,
-        (stdout, speech): (Stdout, Stderr),
-        environment: &[(String, String)],
-    ) -> Gate {
+    pub(crate) fn start(dir: &Path, launch: Launch<'_>) -> Gate {
+        let (stdout, speech) = launch.out;
         let events = append(&dir.join("events.jsonl"));
         let (out, stuck) = match stdout {
             Stdout::File => (Stdio::from(events), None),
@@ -75,11 +81,11 @@ impl Gate {
             }
         };
         let stderr = dir.join("stderr");
-        let child = tollgate()
+        let child = with_descriptors(launch.descriptors)
             .args(["serve", "--config"])
             .arg(dir.join("tollgate.yaml"))
             .args(["--level", "trace"])
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .stdout(out)
             .stderr(match speech {
                 Stderr::File => append(&stderr),
@@ -192,7 +198,20 @@ impl Gate {
 
 /// The binary under test, with nothing of this process's environment but the search path.
 pub(crate) fn tollgate() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    alone(Command::new(env!("CARGO_BIN_EXE_tollgate")))
+}
+
+/// The same, that may have so many descriptors open.
+fn with_descriptors(most: Option<u32>) -> Command {
+    let Some(most) = most else { return tollgate() };
+    let mut prlimit = Command::new("prlimit");
+    prlimit
+        .arg(format!("--nofile={most}"))
+        .arg(env!("CARGO_BIN_EXE_tollgate"));
+    alone(prlimit)
+}
+
+fn alone(mut command: Command) -> Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -4,7 +4,8 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    RevokedCertParams, SanType,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -42,6 +43,16 @@ impl Authority {
         let issuer = Issuer::from_params(&self.params, &self.key);
         let certificate = params.signed_by(&key, &issuer).unwrap();
         Identity { certificate, key }
+    }
+
+    /// Signs it for a key of which nobody has to have the other half.
+    pub(crate) fn sign_key(
+        &self,
+        params: &CertificateParams,
+        key: &impl PublicKeyData,
+    ) -> CertificateDer<'static> {
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        params.signed_by(key, &issuer).unwrap().der().clone()
     }
 
     /// A server's certificate for names and addresses.

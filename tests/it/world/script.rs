@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -34,6 +35,8 @@ pub(crate) enum Answer {
     BodyLength,
     /// 200 with a body of so many bytes, chunked, and a trailer `x-checksum`.
     Stream(u64, Meter),
+    /// These bytes one by one, each after this time.
+    Drip(Vec<u8>, Duration),
     /// These bytes at once, then the rest when the hold is released.
     Interrupted(Vec<u8>, Hold, Vec<u8>),
     /// The other answer, but the request's body is read only after the hold is released.
@@ -155,6 +158,12 @@ async fn give<S: Stream>(
         }
         Answer::BodyLength => write(stream, plain(&body.total.to_string()).as_bytes()).await?,
         Answer::Stream(length, meter) => stream_body(length, &meter, stream).await?,
+        Answer::Drip(bytes, every) => {
+            for byte in bytes {
+                tokio::time::sleep(every).await;
+                write(stream, &[byte]).await?;
+            }
+        }
         Answer::Interrupted(first, hold, rest) => {
             write(stream, &first).await?;
             hold.released().await;
