@@ -21,23 +21,28 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// The reason code, on every answer that the gate itself makes.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("tollgate-reason");
 
+/// The most digits of a `Content-Length`: every length of so many fits into 64 bits, with a sign or without.
+const LENGTH_DIGITS_MAX: usize = 18;
+
 /// Checks that the request has exactly one reading of its length, and that `Connection` names nothing it must
 /// not (RFC 9112 sections 6.1, 6.3 and 9.6).
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let malformed = |cause: &'static str| Err(Refusal::because(Reason::RequestMalformed, cause));
-    let (mut lengths, mut hosts, mut names_any) = (0, 0, false);
+    let (mut lengths, mut hosts, mut expectations, mut names_any) = (0, 0, 0, false);
     // One walk instead of a look-up for each name: a request has few headers.
     for (name, value) in headers {
         match *name {
+            header::CONTENT_LENGTH if value.len() > LENGTH_DIGITS_MAX => {
+                return malformed("a length of more digits than any body's");
+            }
             header::CONTENT_LENGTH => lengths += 1,
             header::TRANSFER_ENCODING if is(value, "chunked") => lengths += 1,
             header::TRANSFER_ENCODING => {
                 return malformed("a transfer coding other than chunked");
             }
             header::HOST => hosts += 1,
-            header::EXPECT if !is(value, "100-continue") => {
-                return malformed("an expectation other than 100-continue");
-            }
+            header::EXPECT if is(value, "100-continue") => expectations += 1,
+            header::EXPECT => return malformed("an expectation other than 100-continue"),
             header::CONNECTION => names_any = true,
             _ => {}
         }
@@ -47,6 +52,9 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     if hosts > 1 {
         return malformed("more than one Host");
+    }
+    if expectations > 1 {
+        return malformed("more than one expectation");
     }
     if names_any
         && named_by_connection(headers).any(|name| {

@@ -4,6 +4,9 @@
 //! The body is `application/problem+json` (RFC 9457) with an `error` member in the shape that API SDKs and coding
 //! agents print. It repeats nothing that the agent sent but the canonical method and host, and nothing at all of
 //! what the upstream or the credential store said.
+//!
+//! A connection ends with the no to what could not be read in one way, or whose body may or may not be on its way:
+//! what comes next would have two readings too.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
@@ -22,6 +25,8 @@ use crate::{
 pub(crate) struct Called {
     what: Option<(Method, Host)>,
     shows_plain_text_only: bool,
+    /// Whether its headers leave open how much of a body comes after them.
+    leaves_body_open: bool,
 }
 
 impl Called {
@@ -33,6 +38,8 @@ impl Called {
         Called {
             what: None,
             shows_plain_text_only: agent.is_some_and(|name| name.as_bytes().starts_with(b"git/")),
+            leaves_body_open: headers.contains_key(header::TRANSFER_ENCODING)
+                || headers.contains_key(header::EXPECT),
         }
     }
 
@@ -129,6 +136,9 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
     if let Some(wait) = retry_after(refusal) {
         fields.insert(header::RETRY_AFTER, wait);
     }
+    if called.leaves_body_open || ends_connection(reason) {
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if reason == Reason::MethodRefused {
         fields.insert(
             header::ALLOW,
@@ -136,6 +146,11 @@ fn say(refusal: &Refusal, called: &Called, event: &str) -> Response<Body> {
         );
     }
     answer
+}
+
+/// Whether it is in question where the request ends, and so where the next one would begin.
+fn ends_connection(reason: Reason) -> bool {
+    matches!(reason, Reason::RequestMalformed | Reason::RequestTimeout)
 }
 
 /// The body of a refusal (RFC 9457).

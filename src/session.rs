@@ -270,8 +270,13 @@ impl Conversation {
         }
     }
 
+    /// An answer is in the version of its request: behind one in HTTP/1.0, where a body may end with its connection,
+    /// hyper reads no further request.
     async fn exchange(&self, ingress: &Ingress, request: Request<Incoming>) -> Response<Body> {
-        proxy::exchange(&self.gate, &self.agent, ingress, request).await
+        let version = request.version();
+        let mut answer = proxy::exchange(&self.gate, &self.agent, ingress, request).await;
+        *answer.version_mut() = version;
+        answer
     }
 
     /// Notes that the connection has become a tunnel, if a rule names its host: then it ends with that rule. Noted
