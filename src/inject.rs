@@ -11,7 +11,8 @@ pub(crate) mod placement;
 pub(crate) mod query;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri, header as names, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Request, Uri, header as names, uri::PathAndQuery};
+use http_body::Body as _;
 use std::{fmt, sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
@@ -23,7 +24,7 @@ use crate::{
     scope::Permit,
     secret::{Ready, Secret},
     snapshot::Passage,
-    target::{Destination, Host, Query, Scheme, Target, asked::Along},
+    target::{Destination, Host, Method, Query, Scheme, Target, asked::Along},
     upstream::{Place, Route, sending::Sending},
 };
 
@@ -152,8 +153,25 @@ fn request(
         fields.insert(names::TE, HeaderValue::from_static("trailers"));
         fields.insert(names::CONNECTION, HeaderValue::from_static("te"));
     }
+    if let Some((name, value)) = framing(target.method(), request.body()) {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
     *request.headers_mut() = fields;
     Ok(request)
+}
+
+/// What is said of a body's length where hyper would not say it: it sends a GET without the body whose length it does
+/// not know, and a POST whose body is empty without a length (RFC 9110 section 8.6), which some servers refuse.
+fn framing(method: Method, body: &Sending) -> Option<(HeaderName, &'static str)> {
+    let may_go_unsaid = match method {
+        Method::Get | Method::Head | Method::Options | Method::Delete => true,
+        Method::Post | Method::Put | Method::Patch => false,
+    };
+    match body.size_hint().exact() {
+        None => Some((names::TRANSFER_ENCODING, "chunked")),
+        Some(0) if !may_go_unsaid => Some((names::CONTENT_LENGTH, "0")),
+        Some(_) => None,
+    }
 }
 
 /// The canonical path and the query, and nothing else of the URI.
@@ -228,7 +246,7 @@ fn with_parameter(uri: &Uri, parameter: &Secret) -> Result<Uri, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Authority, Method, Path};
+    use crate::target::{Authority, Path};
 
     #[test]
     fn what_is_sent_is_the_target_however_the_agent_spelled_it() {
