@@ -109,7 +109,13 @@ impl Body for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>, SendingError>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if this.body.is_end_stream() || matches!(polled, Poll::Ready(None)) {
+        let ended = match &polled {
+            // Trailers are the last of a body, and nobody asks for more behind them.
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || this.body.is_end_stream(),
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => this.body.is_end_stream(),
+        };
+        if ended {
             this.progress.complete.store(true, Ordering::Release);
         }
         match polled {
