@@ -117,7 +117,7 @@ fn no_special_ipv6_address_may_be_reached() {
         ("fdff::1", Class::Private),
         ("fe00::1", Class::Reserved),
         ("fe80::1", Class::LinkLocal),
-        ("fe80::5efe:10.0.0.1", Class::LinkLocal),
+        ("fe80::5efe:10.0.0.1", Class::EmbeddedIpv4),
         ("2606:4700::5efe:8.8.8.8", Class::EmbeddedIpv4),
         ("2606:4700::200:5efe:8.8.8.8", Class::EmbeddedIpv4),
         ("fec0::1", Class::Private),
@@ -141,6 +141,12 @@ fn the_services_of_clouds_are_told_by_name() {
         "fd00:ec2::254",
         "fd00:ec2::23",
         "fd20:ce::254",
+        "169.254.0.23",
+        "169.254.42.42",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::1",
+        "fe80::a9fe:a9fe",
     ] {
         assert_eq!(class(address), Some(Class::Metadata), "{address}");
     }
