@@ -54,7 +54,7 @@ impl Basic {
     /// The header value with `secret` in its half: marked sensitive, its memory wiped with its last clone.
     ///
     /// # Errors
-    /// The secret is the user and has a colon.
+    /// The secret is the user and has a colon, or has a control character (RFC 7617 section 2).
     pub(crate) fn prepare(&self, secret: &Secret) -> Result<HeaderValue, Unsendable> {
         let (user, password) = match self {
             Basic::Password { user } => (user.as_str(), secret.expose()),
@@ -62,6 +62,9 @@ impl Basic {
         };
         if user.contains(':') {
             return Err(Unsendable::ColonInUser);
+        }
+        if secret.expose().contains(char::is_control) {
+            return Err(Unsendable::InHeader);
         }
         // Both buffers have their size from the start: one that grows leaves a copy of the secret behind.
         let mut plain = Zeroizing::new(Vec::with_capacity(user.len() + 1 + password.len()));
@@ -161,6 +164,14 @@ mod tests {
     #[test]
     fn a_secret_with_a_colon_is_no_user() {
         assert_eq!(prepared("{token}", "", "a:b"), Err(Unsendable::ColonInUser));
+    }
+
+    #[test]
+    fn a_secret_with_a_line_break_hides_in_no_base64() {
+        for (user, password) in [("git", "{token}"), ("{token}", "")] {
+            let prepared = prepared(user, password, "a\r\nb");
+            assert_eq!(prepared, Err(Unsendable::InHeader));
+        }
     }
 
     #[test]
