@@ -1,8 +1,9 @@
 //! Which headers cross the gate and which never do: the only list there is.
 //!
-//! A request header crosses unless it belongs to the connection, carries a credential or an identity, forwards,
-//! or overrides the method or the URL. An answer's header crosses unless it belongs to the connection, sets
-//! state that outlives the call, or speaks in the gate's name. What a rule injects is `inject`'s.
+//! A request header crosses unless it belongs to the connection, or its name says that it carries a credential or an
+//! identity, forwards, or overrides the method or the URL (`names`), or has more than one reading. An answer's header
+//! crosses unless it belongs to the connection, sets state that outlives the call, or speaks in the gate's name. What a
+//! rule injects is `inject`'s.
 
 mod answer;
 
@@ -10,7 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub(crate) use self::answer::{authenticates_connection, crossing_answer};
 use self::answer::{outlives_call, speaks_as_proxy};
-use crate::refusal::{Reason, Refusal};
+use crate::{
+    names,
+    refusal::{Reason, Refusal},
+};
 
 /// The id of a call's event, on every answer that the gate itself makes.
 pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("tollgate-event");
@@ -24,8 +28,23 @@ pub(crate) const REASON: HeaderName = HeaderName::from_static("tollgate-reason")
 /// The most digits of a `Content-Length`: every length of so many fits into 64 bits, with a sign or without.
 const LENGTH_DIGITS_MAX: usize = 18;
 
-/// Checks that the request has exactly one reading of its length, and that `Connection` names nothing it must
-/// not (RFC 9112 sections 6.1, 6.3 and 9.6).
+/// Headers of which a request has one: two have two readings, even if they are the same.
+const ALONE: [HeaderName; 11] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::IF_MODIFIED_SINCE,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::ORIGIN,
+    header::RANGE,
+    header::REFERER,
+    header::USER_AGENT,
+];
+
+/// Checks that the request has exactly one reading of its length and of what it says once, and that `Connection`
+/// names nothing it must not (RFC 9110 sections 5.3 and 7.6.1, RFC 9112 sections 6.1 and 6.3).
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let malformed = |cause: &'static str| Err(Refusal::because(Reason::RequestMalformed, cause));
     let (mut lengths, mut hosts, mut expectations, mut names_any) = (0, 0, 0, false);
@@ -43,6 +62,9 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
             header::HOST => hosts += 1,
             header::EXPECT if is(value, "100-continue") => expectations += 1,
             header::EXPECT => return malformed("an expectation other than 100-continue"),
+            header::CONTENT_TYPE if is_list(value) => {
+                return malformed("more than one media type");
+            }
             header::CONNECTION => names_any = true,
             _ => {}
         }
@@ -56,17 +78,55 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if expectations > 1 {
         return malformed("more than one expectation");
     }
+    if headers.len() > headers.keys_len() && ALONE.iter().any(|name| is_repeated(name, headers)) {
+        return malformed("a header that stands alone is given more than once");
+    }
     if names_any
-        && named_by_connection(headers).any(|name| {
-            matches!(
-                &*lower(name),
-                "host" | "content-length" | "transfer-encoding" | "cookie"
-            )
-        })
+        && !headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .all(names_its_own)
     {
         return malformed("Connection names a header that is not its own");
     }
     Ok(())
+}
+
+fn is_repeated(name: &HeaderName, headers: &HeaderMap) -> bool {
+    headers.get_all(name).iter().nth(1).is_some()
+}
+
+/// Whether a `Connection` header is a list of names, and of none that is not for this connection alone.
+fn names_its_own(value: &HeaderValue) -> bool {
+    let is_own = |name: &str| {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        name.is_ok_and(|name| {
+            let framing = [
+                header::HOST,
+                header::CONTENT_LENGTH,
+                header::TRANSFER_ENCODING,
+            ];
+            !framing.contains(&name) && name != header::COOKIE
+        })
+    };
+    value
+        .to_str()
+        .is_ok_and(|value| tokens_of(value).all(is_own))
+}
+
+/// Whether a value that stands for one thing has a comma outside of quotes.
+fn is_list(value: &HeaderValue) -> bool {
+    let mut quoted = false;
+    let mut bytes = value.as_bytes().iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => drop(bytes.next()),
+            b',' if !quoted => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// What goes back to the agent only where it was asked for.
@@ -120,11 +180,16 @@ const ORDINARY: [HeaderName; 12] = [
 
 /// Whether a request header of this name may cross, as long as `Connection` does not name it.
 fn request_name_crosses(name: &str) -> bool {
-    !is_connection_own(name)
+    is_plain(name)
+        && !is_connection_own(name)
         && !is_gate_side(name)
-        && !carries_credential(name)
-        && !overrides(name)
-        && !name.contains('_')
+        && names::header(name).is_none()
+}
+
+/// Whether every reader takes the name for the same: CGI and its heirs make one of all signs.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    name.bytes().all(plain)
 }
 
 /// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,
@@ -136,11 +201,7 @@ pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
         "host" | "content-length" | "content-encoding" | "content-type" | "content-range"
     );
     !controls
-        && !is_connection_own(text)
-        && !is_gate_side(text)
-        && !carries_credential(text)
-        && !overrides(text)
-        && !text.contains('_')
+        && request_name_crosses(text)
         && !speaks_as_proxy(text)
         && !outlives_call(text)
         && !matches!(text, "location" | "www-authenticate")
@@ -198,116 +259,12 @@ fn is_connection_own(name: &str) -> bool {
     )
 }
 
-/// Headers that the gate makes itself, or that speak of who forwarded for whom.
+/// Headers that the gate makes itself, and those that proxies write for each other.
 fn is_gate_side(name: &str) -> bool {
     matches!(
         name,
-        "host"
-            | "content-length"
-            | "expect"
-            | "max-forwards"
-            | "via"
-            | "forwarded"
-            | "x-real-ip"
-            | "true-client-ip"
-            | "x-client-ip"
-            | "x-cluster-client-ip"
-            | "cf-connecting-ip"
-            | "fastly-client-ip"
-            | "x-client-verify"
-            | "x-client-cert"
-            | "client-cert"
-            | "client-cert-chain"
-            | "x-original-host"
-            | "x-host"
-            | "x-http-host-override"
-            | "x-accel-redirect"
-            | "x-sendfile"
-            | "txn-token"
-            | "workload-identity-token"
-            | "workload-proof-token"
-    ) || [
-        "x-forwarded",
-        "x-ssl-",
-        "x-envoy-",
-        "x-spiffe-",
-        "proxy-",
-        "tollgate-",
-        "ssl-client-",
-    ]
-    .iter()
-    .any(|start| name.starts_with(start))
-}
-
-/// Headers that override the method or the URL.
-fn overrides(name: &str) -> bool {
-    matches!(
-        name,
-        "x-http-method"
-            | "x-http-method-override"
-            | "x-method-override"
-            | "x-method"
-            | "x-original-url"
-            | "x-original-uri"
-            | "x-original-method"
-            | "x-rewrite-url"
-            | "x-override-url"
+        "host" | "content-length" | "expect" | "max-forwards" | "via"
     )
-}
-
-/// Headers that carry a credential, by name or by the look of the name.
-fn carries_credential(name: &str) -> bool {
-    matches!(
-        name,
-        "authorization"
-            | "cookie"
-            | "cookie2"
-            | "signature"
-            | "signature-input"
-            | "dpop"
-            | "x-csrf-token"
-            | "x-xsrf-token"
-            | "x-hub-signature"
-            | "x-hub-signature-256"
-            | "ocp-apim-subscription-key"
-            | "sec-websocket-protocol"
-            | "x-amz-date"
-            | "x-amz-content-sha256"
-            | "x-amz-signature"
-            | "x-goog-iam-authority-selector"
-    ) || looks_like_credential(name)
-}
-
-/// Names such as `x-api-key`, `private-token`, `x-shopify-access-token`, `dd-application-key`, `x-auth`.
-fn looks_like_credential(name: &str) -> bool {
-    let ends = [
-        "-token",
-        "-secret",
-        "-password",
-        "-apikey",
-        "-api-key",
-        "-access-key",
-        "-application-key",
-        "-credential",
-    ];
-    let whole = [
-        "token",
-        "secret",
-        "password",
-        "apikey",
-        "api-key",
-        "auth",
-        "x-auth",
-        "x-key",
-        "access-key",
-        "jwt",
-    ];
-    // An idempotency key is none: it names the call, not the caller.
-    whole.contains(&name)
-        || ends.iter().any(|end| name.ends_with(end))
-        || name.contains("authorization")
-        || name.contains("auth-key")
-        || name.contains("session-id")
 }
 
 fn is_named(name: &HeaderName, headers: &HeaderMap) -> bool {
@@ -324,17 +281,16 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .get_all(name)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|token| token.trim_matches([' ', '\t']))
-        .filter(|token| !token.is_empty())
+        .flat_map(tokens_of)
+}
+
+fn tokens_of(list: &str) -> impl Iterator<Item = &str> {
+    let tokens = list.split(',').map(|token| token.trim_matches([' ', '\t']));
+    tokens.filter(|token| !token.is_empty())
 }
 
 fn is(value: &HeaderValue, expected: &str) -> bool {
     value.as_bytes().eq_ignore_ascii_case(expected.as_bytes())
-}
-
-fn lower(text: &str) -> String {
-    text.to_ascii_lowercase()
 }
 
 #[cfg(test)]

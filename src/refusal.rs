@@ -64,8 +64,8 @@ reasons! {
     TargetMalformed = "target_malformed", 400, Request, "The host or target is not in its canonical form.";
     /// The path has more than one reading.
     PathAmbiguous = "path_ambiguous", 400, Request, "The path has more than one reading.";
-    /// The query carries a credential, or a name that overrides the method.
-    QueryCredential = "query_credential", 403, Request, "The query must not carry credentials or override the method.";
+    /// The query carries a credential, or a name that says for whom the call is or overrides the method.
+    QueryCredential = "query_credential", 403, Request, "The query must not carry credentials, name another user or override the method.";
     /// The host of `CONNECT`, SNI, `Host` and the request target are not the same.
     AuthorityMismatch = "authority_mismatch", 421, Request, "The request names another host than its connection.";
     /// A method that is never forwarded: TRACE, TRACK, or CONNECT inside a tunnel.

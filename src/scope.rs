@@ -343,6 +343,3 @@ impl HostIndex {
             .copied()
     }
 }
-
-#[cfg(test)]
-mod respelled;

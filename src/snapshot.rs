@@ -208,9 +208,13 @@ impl Standing {
                 (host, *port)
             }
         };
-        let excepted = |ip| self.exceptions.open(host, port, ip, today);
-        let mut addresses = call.route.addresses();
-        if addresses.any(|address| address::closed(address.ip(), excepted).is_some()) {
+        let forbidden =
+            |ip| address::forbidden(ip).is_some() && !self.exceptions.open(host, port, ip, today);
+        if call
+            .route
+            .addresses()
+            .any(|address| forbidden(address.ip()))
+        {
             return Err(Refusal::because(
                 Reason::AddressForbidden,
                 "no exception opens the address any more",

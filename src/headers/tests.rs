@@ -144,6 +144,66 @@ fn two_readings_of_the_length_are_refused() {
 }
 
 #[test]
+fn two_readings_of_what_stands_alone_are_refused() {
+    for lines in [
+        &[
+            ("content-type", "text/plain"),
+            ("content-type", "application/json"),
+        ][..],
+        &[
+            ("content-type", "text/plain"),
+            ("content-type", "text/plain"),
+        ],
+        &[("content-type", "text/plain, application/json")],
+        &[("content-type", "text/plain; a=\"\\\"\", application/json")],
+        &[
+            ("content-encoding", "gzip"),
+            ("content-encoding", "identity"),
+        ],
+        &[("range", "bytes=0-1"), ("range", "bytes=2-3")],
+        &[("expect", "100-continue"), ("expect", "100-continue")],
+        &[
+            ("x-a", "1"),
+            ("user-agent", "a"),
+            ("x-b", "1"),
+            ("user-agent", "b"),
+        ],
+        &[("connection", "close, :authority")],
+        &[("connection", "a b")],
+        &[("connection", "keep-alive"), ("connection", "HOST")],
+        &[("connection", "cookie")],
+    ] {
+        assert!(check_framing(&headers(lines)).is_err(), "{lines:?}");
+    }
+    for lines in [
+        &[("accept", "a/b"), ("accept", "c/d")][..],
+        &[("x-a", "1"), ("x-a", "1")],
+        &[("content-type", "multipart/form-data; boundary=\"a,b\\\",\"")],
+        &[
+            ("connection", "close, X-Mine,, Authorization"),
+            ("connection", ""),
+        ],
+        &[("range", "bytes=0-1, 4-5")],
+    ] {
+        assert!(check_framing(&headers(lines)).is_ok(), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_name_that_readers_fold_does_not_cross() {
+    for name in [
+        "x_a",
+        "authorization.",
+        "x.a",
+        "x~a",
+        "authorization!",
+        "$a",
+    ] {
+        assert!(!crosses(name), "{name}");
+    }
+}
+
+#[test]
 fn an_answer_loses_cookies_and_what_speaks_in_the_gates_name() {
     for name in [
         "set-cookie",

@@ -148,7 +148,9 @@ pub(crate) fn target(
 
 fn query_refusal(fault: QueryFault) -> Refusal {
     let reason = match fault {
-        QueryFault::Credential | QueryFault::Override => Reason::QueryCredential,
+        QueryFault::Credential | QueryFault::Identity | QueryFault::Override => {
+            Reason::QueryCredential
+        }
         QueryFault::TooLong
         | QueryFault::Character
         | QueryFault::BrokenEscape

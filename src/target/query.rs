@@ -4,80 +4,13 @@
 //! is not. Names are therefore judged under every reading, and the text is sent as it came. Values are neither
 //! read nor logged, and rules do not match on the query.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::escape::escaped_byte;
+use crate::names::{self, Says};
 
 /// The longest query as it was sent, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
-
-/// Names that carry a credential, lower case and without `_ - .` and spaces: `Api-Key` is looked up as `apikey`.
-const CREDENTIAL_NAMES: &[&str] = &[
-    "accesskey",
-    "accesskeyid",
-    "accesstoken",
-    "apitoken",
-    "assertion",
-    "auth",
-    "authkey",
-    "authorization",
-    "authtoken",
-    "awsaccesskeyid",
-    "bearer",
-    "bearertoken",
-    "clientassertion",
-    "code",
-    "credential",
-    "credentials",
-    "googleaccessid",
-    "hmac",
-    "idtoken",
-    "jobtoken",
-    "jwt",
-    "key",
-    "keypairid",
-    "oauthtoken",
-    "ocpapimsubscriptionkey",
-    "passphrase",
-    "privatekey",
-    "privatetoken",
-    "proxyauthorization",
-    "pwd",
-    "refreshtoken",
-    "secretkey",
-    "securitytoken",
-    "sessiontoken",
-    "sharedaccesssignature",
-    "sig",
-    "subscriptionkey",
-    "token",
-    "xauthtoken",
-];
-
-/// The same for whole families: presigned requests of AWS and Google Cloud Storage.
-const CREDENTIAL_PREFIXES: &[&str] = &["xamz", "xgoog"];
-
-/// The same for the names that vendors prefix: `client_secret`, `x-api-key`, `oauth_signature`, `user_password`.
-const CREDENTIAL_SUFFIXES: &[&str] = &[
-    "accesstoken",
-    "apikey",
-    "passwd",
-    "password",
-    "secret",
-    "signature",
-];
-
-/// Names that some frameworks take for the method or for headers, lower case and with `_` for `-`, `.` and space.
-/// `$httpHeaders` is Google's.
-const OVERRIDE_NAMES: &[&str] = &[
-    "$httpheaders",
-    "$httpmethod",
-    "_method",
-    "http_method_override",
-    "x_http_method",
-    "x_http_method_override",
-    "x_method_override",
-];
 
 /// A query, without the `?`, exactly as it was sent.
 ///
@@ -101,6 +34,8 @@ pub enum QueryFault {
     Name,
     /// A name that carries a credential: the agent's own would stand beside ours or in its place.
     Credential,
+    /// A name that says for whom the call is made.
+    Identity,
     /// A name that overrides the method or a header at the upstream.
     Override,
 }
@@ -129,9 +64,8 @@ impl Query {
     /// Whether some reader takes one of its parameters for `name`, a plain text: under other escapes, in another
     /// case, with brackets, with other or no hyphens, dots and underscores, behind either separator.
     pub fn may_name(&self, name: &str) -> bool {
-        let wanted = squeezed(&underscored(name));
         let mut names = self.text.split(['&', ';']).map(decoded_name);
-        names.any(|own| own.map_or(true, |own| squeezed(&underscored(&own)) == wanted))
+        names.any(|own| own.map_or(true, |own| names::are_alike(&own, name)))
     }
 
     /// The decoded names in their order, for the log: what stands before the first `=` of each `&` piece.
@@ -140,6 +74,7 @@ impl Query {
             .split('&')
             .filter(|piece| !piece.is_empty())
             .filter_map(|piece| decoded_name(piece).ok())
+            .map(Cow::into_owned)
     }
 }
 
@@ -159,8 +94,11 @@ fn check_bytes(raw: &str) -> Result<(), QueryFault> {
 }
 
 /// What stands before the first `=`, with `+` and escapes decoded once.
-fn decoded_name(piece: &str) -> Result<String, QueryFault> {
+fn decoded_name(piece: &str) -> Result<Cow<'_, str>, QueryFault> {
     let name = piece.split('=').next().unwrap_or(piece);
+    if !name.contains(['%', '+']) {
+        return Ok(Cow::Borrowed(name));
+    }
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.bytes();
     while let Some(byte) = rest.next() {
@@ -174,7 +112,7 @@ fn decoded_name(piece: &str) -> Result<String, QueryFault> {
     if name.chars().any(char::is_control) || has_escape(&name) {
         return Err(QueryFault::Name);
     }
-    Ok(name)
+    Ok(Cow::Owned(name))
 }
 
 fn has_escape(name: &str) -> bool {
@@ -184,36 +122,12 @@ fn has_escape(name: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), QueryFault> {
-    let underscored = underscored(name);
-    if OVERRIDE_NAMES.contains(&underscored.as_str()) {
-        return Err(QueryFault::Override);
+    match names::parameter(name) {
+        None => Ok(()),
+        Some(Says::Credential) => Err(QueryFault::Credential),
+        Some(Says::Identity) => Err(QueryFault::Identity),
+        Some(Says::Override) => Err(QueryFault::Override),
     }
-    if is_credential(&squeezed(&underscored)) {
-        return Err(QueryFault::Credential);
-    }
-    Ok(())
-}
-
-/// A name as the readers that fold most see it: lower case, one sign for all that joins words, and without its
-/// brackets, since `name[]` and `[name]` are `name` to PHP, Rails and Node.
-fn underscored(name: &str) -> String {
-    let outermost = name.split(['[', ']']).find(|part| !part.is_empty());
-    let outermost = outermost.unwrap_or_default().trim().to_lowercase();
-    outermost.replace(['-', '.', ' '], "_")
-}
-
-fn squeezed(underscored: &str) -> String {
-    underscored.replace('_', "")
-}
-
-fn is_credential(squeezed: &str) -> bool {
-    CREDENTIAL_NAMES.contains(&squeezed)
-        || CREDENTIAL_PREFIXES
-            .iter()
-            .any(|prefix| squeezed.starts_with(prefix))
-        || CREDENTIAL_SUFFIXES
-            .iter()
-            .any(|suffix| squeezed.ends_with(suffix))
 }
 
 impl fmt::Debug for Query {
@@ -233,6 +147,7 @@ impl fmt::Display for QueryFault {
             }
             QueryFault::Name => "The query has a name with more than one reading.",
             QueryFault::Credential => "The query has a name that carries a credential.",
+            QueryFault::Identity => "The query has a name that says for whom the call is made.",
             QueryFault::Override => "The query has a name that overrides the method or a header.",
         })
     }
