@@ -77,3 +77,43 @@ async fn answered(world: &World, mut wire: Wire, statuses: &[u16], what: &str) -
     world.nothing_left_the_gate();
     answer
 }
+
+/// STRIP: `call` of `r1` arrives at `host` with these header lines, and is answered; what the upstream saw of it.
+pub(super) async fn arrives(
+    world: &World,
+    host: &str,
+    call: &str,
+    lines: &str,
+    body: &str,
+) -> Seen {
+    let mut tunnel = world.agent("r1").tunnel(host).await;
+    let lines = format!("{lines}\r\n");
+    let answer = tunnel.call_with(call, host, &lines, body).await;
+    assert_eq!(answer.status, 200, "{call} with {lines}: {answer:?}");
+    world.upstream(host).requests().pop().unwrap()
+}
+
+/// STRIP: a call arrives without any of these header lines, with what stands beside them, and with the gate's own
+/// credential alone.
+pub(super) async fn stripped(world: &World, lines: &[&str]) {
+    let all = format!("X-Kept: kept\r\n{}", lines.join("\r\n"));
+    let seen = arrives(world, "api.a.test", "GET /v1/public/x", &all, "").await;
+    assert_eq!(seen.head.value("x-kept"), Some("kept"));
+    assert_eq!(seen.head.values("authorization"), [bearer(world)]);
+    for line in lines {
+        let (name, value) = line.split_once(':').unwrap();
+        let own =
+            |seen: &&(String, String)| seen.0.eq_ignore_ascii_case(name) && seen.1 == value.trim();
+        assert_eq!(seen.head.headers.iter().find(own), None, "{line}");
+    }
+    let received = world.upstream("api.a.test").connections();
+    for connection in received {
+        let bytes = connection.received.bytes();
+        assert!(!String::from_utf8_lossy(&bytes).contains("agents-own"));
+    }
+}
+
+/// What stands in `Authorization` at `api.a.test`.
+pub(super) fn bearer(world: &World) -> String {
+    format!("Bearer {}", world.secret("api-a"))
+}
