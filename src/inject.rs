@@ -245,6 +245,9 @@ fn with_parameter(uri: &Uri, parameter: &Secret) -> Result<Uri, Refusal> {
 }
 
 #[cfg(test)]
+mod surface;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::target::{Authority, Path};

@@ -343,3 +343,6 @@ impl HostIndex {
             .copied()
     }
 }
+
+#[cfg(test)]
+mod respelled;

@@ -208,13 +208,9 @@ impl Standing {
                 (host, *port)
             }
         };
-        let forbidden =
-            |ip| address::forbidden(ip).is_some() && !self.exceptions.open(host, port, ip, today);
-        if call
-            .route
-            .addresses()
-            .any(|address| forbidden(address.ip()))
-        {
+        let excepted = |ip| self.exceptions.open(host, port, ip, today);
+        let mut addresses = call.route.addresses();
+        if addresses.any(|address| address::closed(address.ip(), excepted).is_some()) {
             return Err(Refusal::because(
                 Reason::AddressForbidden,
                 "no exception opens the address any more",

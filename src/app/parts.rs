@@ -328,7 +328,7 @@ fn vault_made_of(settings: &config::Vault) -> Digest {
 
 fn vault_settings(settings: &config::Vault) -> Result<VaultSettings, StartError> {
     let address = settings
-        .address
+        .url()
         .parse()
         .map_err(|error| StartError::because("vault.address", error))?;
     let ca = stores::certificates(&settings.ca).map_err(unusable)?;

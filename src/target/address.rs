@@ -60,6 +60,25 @@ impl Class {
             Class::EmbeddedIpv4 => "embedded_ipv4",
         }
     }
+
+    /// Whether an exception of the settings may open it. What carries an IPv4 address, or stands for the machine
+    /// itself in another way than loopback, goes elsewhere than it says; metadata services are the machine's own
+    /// credentials, and clouds keep them on the link.
+    pub fn may_be_opened(self) -> bool {
+        match self {
+            Class::Unspecified
+            | Class::LinkLocal
+            | Class::Metadata
+            | Class::Multicast
+            | Class::EmbeddedIpv4 => false,
+            Class::Loopback
+            | Class::Private
+            | Class::Shared
+            | Class::Reserved
+            | Class::Documentation
+            | Class::Benchmarking => true,
+        }
+    }
 }
 
 impl fmt::Display for Class {
@@ -76,6 +95,11 @@ pub fn forbidden(ip: IpAddr) -> Option<Class> {
     }
 }
 
+/// The same where the settings may make an exception: `excepted` is asked only of what may be opened at all.
+pub fn closed(ip: IpAddr, excepted: impl FnOnce(IpAddr) -> bool) -> Option<Class> {
+    forbidden(ip).filter(|class| !(class.may_be_opened() && excepted(ip)))
+}
+
 fn class_v4(ip: Ipv4Addr) -> Option<Class> {
     FORBIDDEN_V4
         .iter()
@@ -86,11 +110,12 @@ fn class_v4(ip: Ipv4Addr) -> Option<Class> {
 }
 
 fn class_v6(ip: Ipv6Addr) -> Option<Class> {
-    FORBIDDEN_V6
+    let listed = FORBIDDEN_V6
         .iter()
-        .find(|(network, bits, _)| same_network(128 - bits, ip.to_bits(), network.to_bits()))
-        .map(|(.., class)| *class)
-        .or_else(|| is_isatap(ip).then_some(Class::EmbeddedIpv4))
+        .find(|(network, bits, _)| same_network(128 - bits, ip.to_bits(), network.to_bits()));
+    is_isatap(ip)
+        .then_some(Class::EmbeddedIpv4)
+        .or_else(|| listed.map(|(.., class)| *class))
         .or_else(|| (!is_global_unicast(ip)).then_some(Class::Reserved))
 }
 
@@ -116,6 +141,8 @@ const FORBIDDEN_V4: &[(Ipv4Addr, u32, Class)] = &[
     (Ipv4Addr::new(169, 254, 169, 254), 32, Class::Metadata),      // AWS, Azure, Google, OpenStack and others
     (Ipv4Addr::new(169, 254, 170, 2), 32, Class::Metadata),        // AWS ECS task credentials
     (Ipv4Addr::new(169, 254, 170, 23), 32, Class::Metadata),       // AWS EKS pod identity
+    (Ipv4Addr::new(169, 254, 0, 23), 32, Class::Metadata),         // Tencent Cloud
+    (Ipv4Addr::new(169, 254, 42, 42), 32, Class::Metadata),        // Scaleway
     (Ipv4Addr::new(100, 100, 100, 200), 32, Class::Metadata),      // Alibaba Cloud
     (Ipv4Addr::new(168, 63, 129, 16), 32, Class::Metadata),        // Azure WireServer: looks public
     (Ipv4Addr::new(192, 0, 0, 192), 32, Class::Metadata),          // Oracle Cloud, formerly
@@ -145,6 +172,10 @@ const FORBIDDEN_V6: &[(Ipv6Addr, u32, Class)] = &[
     (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128, Class::Metadata),  // AWS
     (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23), 128, Class::Metadata),   // AWS EKS pod identity
     (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, Class::Metadata),   // Google Cloud
+    (Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), 128, Class::Metadata), // Oracle Cloud
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128, Class::Metadata),    // Scaleway
+    (Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), 128, Class::Metadata), // Akamai
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe), 128, Class::Metadata), // OpenStack
     (Ipv6Addr::UNSPECIFIED, 128, Class::Unspecified),
     (Ipv6Addr::LOCALHOST, 128, Class::Loopback),
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96, Class::EmbeddedIpv4),            // compatible, RFC 4291 2.5.5.1

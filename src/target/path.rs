@@ -28,7 +28,7 @@ pub enum PathFault {
     TooLong,
     /// `//`.
     EmptySegment,
-    /// A segment `.` or `..`, also where `%2F` separates.
+    /// A segment `.` or `..`, also where `%2F` separates, and with spaces at its end; or of spaces alone.
     DotSegment,
     /// `%2e`, which clients and servers resolve at different times.
     EncodedDot,
@@ -117,7 +117,7 @@ fn refused(byte: u8) -> PathFault {
 struct Canonical {
     text: String,
     encoded_slash: bool,
-    /// Bytes and dots since the last `/` or `%2F`: two counts that are equal mean a dot segment.
+    /// Bytes but spaces, and dots, since the last `/` or `%2F`: two counts that are equal mean a dot segment.
     part: (usize, usize),
     /// How many hexadecimal digits stand after the last `%25`, if nothing else does.
     digits_after_percent: Option<u8>,
@@ -183,7 +183,8 @@ impl Canonical {
             self.encoded.push(byte);
         }
         self.digits_after_percent = (byte == b'%').then_some(0);
-        self.part.0 += 1;
+        // Some file systems drop a space at the end of a segment, so it makes no other of a dot segment.
+        self.part.0 += usize::from(byte != b' ');
         push_escaped(&mut self.text, byte);
     }
 
@@ -191,7 +192,8 @@ impl Canonical {
         self.end_encoded_run();
         self.digits_after_percent = None;
         let (bytes, dots) = std::mem::take(&mut self.part);
-        if bytes == dots && (1..=2).contains(&dots) {
+        let is_blank = bytes == 0 && self.text.ends_with("%20");
+        if is_blank || bytes == dots && (1..=2).contains(&dots) {
             return Err(PathFault::DotSegment);
         }
         Ok(())

@@ -2,7 +2,10 @@
 //!
 //! One forbidden address among a name's answers refuses the name: a mixed answer is how a rebinding attack looks.
 //! An exception of `tollgate.yaml` may allow internal addresses for one role, host and port; a pin fixes an address
-//! and exempts none. No proxy variable and no environment has a say here.
+//! and exempts none; the gate itself and its Vault stay closed whatever the settings say. No proxy variable and no
+//! environment has a say here.
+
+mod own;
 
 use std::{
     collections::HashMap,
@@ -27,6 +30,9 @@ use crate::{
     target::{Destination, Host, address},
 };
 
+use self::own::is_interface;
+pub(crate) use self::own::{Own, Service};
+
 /// How long a name may take to resolve.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer of the system's resolver holds, which tells no lifetime.
@@ -35,7 +41,7 @@ const SYSTEM_LIFETIME: Duration = Duration::from_secs(10);
 const LIFETIME_MAX: Duration = Duration::from_secs(300);
 /// Names whose answers are kept.
 const NAMES_MAX: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
-/// Addresses of a name that are looked at.
+/// Addresses of a name that are checked and dialled.
 const ADDRESSES_MAX: usize = 64;
 
 /// Addresses that the settings fix for a host.
@@ -85,8 +91,18 @@ pub(crate) struct Resolver {
     known: Mutex<LruCache<Host, Known>>,
     /// The gate's own listeners, which no call may reach.
     own: Arc<[SocketAddr]>,
+    /// The Vault from which the secrets come, which no call may reach either.
+    vault: Option<Vault>,
     /// Set where the upstream proxy resolves names: what it does not.
     handed_over_except: Option<Vec<HostPattern>>,
+}
+
+/// Where Vault is, and who knows its addresses.
+#[derive(Debug)]
+struct Vault {
+    service: Service,
+    /// Asks the system, as the client of Vault does.
+    names: Box<Resolver>,
 }
 
 #[derive(Debug)]
@@ -117,8 +133,19 @@ impl Resolver {
             source,
             known: Mutex::new(LruCache::new(NAMES_MAX)),
             own,
+            vault: None,
             handed_over_except: None,
         })
+    }
+
+    /// The same, but it keeps calls away from `service`, which is Vault.
+    ///
+    /// # Errors
+    /// As [`Resolver::new`].
+    pub(crate) fn sparing(self, service: Service) -> Result<Resolver, String> {
+        let names = Box::new(Resolver::new(&[], Arc::from([]))?);
+        let vault = Some(Vault { service, names });
+        Ok(Resolver { vault, ..self })
     }
 
     /// The same, but names are the upstream proxy's to resolve, except those in `except`. What it makes of a name is
@@ -138,6 +165,9 @@ impl Resolver {
         excepted: impl Fn(IpAddr) -> bool,
     ) -> Result<Route, Refusal> {
         let (host, port) = (admission.permit().host(), admission.permit().port());
+        if let Some(vault) = &self.vault {
+            vault.service.is_not(host, port)?;
+        }
         let addresses = match (host.ip(), pins.get(host)) {
             (_, Some(pinned)) => pinned.clone(),
             (Some(ip), None) => Arc::from([ip]),
@@ -148,7 +178,21 @@ impl Resolver {
             let own = Own(&self.own, &is_interface);
             check(SocketAddr::new(*ip, port), own, &excepted)?;
         }
+        self.spare_vault(port, &addresses).await?;
         Ok(Route { addresses, port })
+    }
+
+    /// Refuses Vault under another name, by its addresses: only the internal ones, since a public one vouches for
+    /// itself by its certificate, and anybody may call it.
+    async fn spare_vault(&self, port: u16, addresses: &[IpAddr]) -> Result<(), Refusal> {
+        let internal = |ip: &IpAddr| address::forbidden(*ip).is_some();
+        match &self.vault {
+            Some(vault) if vault.service.port == port && addresses.iter().any(internal) => {
+                let its = vault.names.addresses_of(&vault.service.host).await?;
+                own::is_none_of(&its, addresses)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn hands_over(&self, host: &Host, port: u16) -> bool {
@@ -182,8 +226,7 @@ impl Resolver {
         let asked = timeout(RESOLVE_TIMEOUT, self.ask(host)).await;
         let (addresses, lifetime) =
             asked.map_err(|_| unresolved("the name server did not answer in time"))??;
-        let mut addresses = in_turns(&addresses);
-        addresses.truncate(ADDRESSES_MAX);
+        let addresses = in_turns(&addresses);
         if addresses.is_empty() {
             return Err(unresolved("the name has no address"));
         }
@@ -227,31 +270,28 @@ impl Resolver {
 }
 
 /// The families in turns, beginning with that of the first address, each address once (RFC 8305 section 4): who asked
-/// put the better family first, and the other one is not left until the end.
+/// put the better family first, and the other one is not left until the end. What is beyond [`ADDRESSES_MAX`] is not
+/// looked at: an answer may hold thousands.
 fn in_turns(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
     let of_family = |v6: bool| addresses.iter().filter(move |ip| ip.is_ipv6() == v6);
     let (mut first, mut second) = (of_family(first_is_v6), of_family(!first_is_v6));
-    let mut turns: Vec<IpAddr> = Vec::with_capacity(addresses.len());
+    let mut turns: Vec<IpAddr> = Vec::with_capacity(addresses.len().min(ADDRESSES_MAX));
     loop {
         let turn = [first.next(), second.next()];
         if turn == [None, None] {
             return turns;
         }
         for ip in turn.into_iter().flatten() {
+            if turns.len() == ADDRESSES_MAX {
+                return turns;
+            }
             if !turns.contains(ip) {
                 turns.push(*ip);
             }
         }
     }
 }
-
-/// The gate's own listeners, and what tells whether an address is one of this machine's.
-#[derive(Clone, Copy)]
-pub(crate) struct Own<'o>(
-    pub(crate) &'o [SocketAddr],
-    pub(crate) &'o dyn Fn(IpAddr) -> bool,
-);
 
 /// Refuses an address that no agent may reach, and the gate itself whatever the settings say.
 pub(crate) fn check(
@@ -260,41 +300,16 @@ pub(crate) fn check(
     excepted: impl Fn(IpAddr) -> bool,
 ) -> Result<(), Refusal> {
     if own.is(address) {
-        return Err(Refusal::because(
-            Reason::AddressForbidden,
-            "the gate itself",
-        ));
+        return Err(own::is_the_gate());
     }
-    match address::forbidden(address.ip()) {
-        Some(class) if !excepted(address.ip()) => {
-            Err(Refusal::because(Reason::AddressForbidden, class.as_str()))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-impl Own<'_> {
-    fn is(self, address: SocketAddr) -> bool {
-        let Own(listeners, is_interface) = self;
-        let ip = address.ip().to_canonical();
-        let listens_here = |own: IpAddr| match own {
-            own if own.is_unspecified() => ip.is_loopback() || is_interface(ip),
-            own => own.to_canonical() == ip,
-        };
-        let mut own = listeners.iter();
-        own.any(|own| own.port() == address.port() && listens_here(own.ip()))
+    match address::closed(address.ip(), excepted) {
+        Some(class) => Err(Refusal::because(Reason::AddressForbidden, class.as_str())),
+        None => Ok(()),
     }
 }
 
 fn unresolved(cause: &'static str) -> Refusal {
     Refusal::because(Reason::UpstreamUnresolved, cause)
-}
-
-/// Whether `ip` is one of this machine's. Where the system does not tell, as in a sandbox without netlink, any may be.
-fn is_interface(ip: IpAddr) -> bool {
-    if_addrs::get_if_addrs().map_or(true, |interfaces| {
-        interfaces.iter().any(|interface| interface.ip() == ip)
-    })
 }
 
 fn ask(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
@@ -340,6 +355,14 @@ mod tests {
         );
         assert_eq!(turns(&["8.8.8.8"]), ["8.8.8.8"]);
         assert_eq!(turns(&[]), <[&str; 0]>::default());
+    }
+
+    #[test]
+    fn an_answer_of_thousands_is_cut() {
+        let thousands: Vec<IpAddr> = (0..4000_u32)
+            .map(|n| IpAddr::V4((0x0808_0000 + n).into()))
+            .collect();
+        assert_eq!(in_turns(&thousands).len(), ADDRESSES_MAX);
     }
 
     #[test]

@@ -31,7 +31,11 @@ pub(super) fn made_of(settings: &config::Gate) -> Digest {
     });
     let login = proxy.and_then(|proxy| proxy.login.as_ref());
     let files = bundles.chain(login.map(|login| &*login.password));
-    let text = format!("{:?}{:?}{system:?}", settings.upstream, settings.timeouts);
+    let vault = settings.vault.as_ref().map(config::Vault::url);
+    let text = format!(
+        "{:?}{:?}{vault:?}{system:?}",
+        settings.upstream, settings.timeouts
+    );
     Digest::of(&text, files)
 }
 
@@ -45,8 +49,12 @@ pub(super) fn made(
         Dns::System => &[],
         Dns::Servers(servers) => servers,
     };
-    let resolver =
-        Resolver::new(servers, own).map_err(|error| StartError::because("upstream.dns", error))?;
+    let resolver = Resolver::new(servers, own)
+        .and_then(|resolver| match &settings.vault {
+            Some(vault) => resolver.sparing(vault.place()),
+            None => Ok(resolver),
+        })
+        .map_err(|error| StartError::because("upstream.dns", error))?;
     let mut of_host = HashMap::new();
     for (host, roots) in &settings.upstream.roots_of {
         of_host.insert(host.clone(), verified_by(roots, "upstream.hosts")?);

@@ -11,19 +11,36 @@ use crate::{
     },
     credential::vault::plain_path,
     target::Authority,
+    upstream::resolve::Service,
 };
 
 /// A Vault or OpenBao server, and how the gate logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Vault {
-    /// `https://host[:port]`, without a path.
-    pub(crate) address: String,
+    /// Where it is: always https.
+    pub(crate) address: Authority,
     /// The authorities that vouch for the server (PEM).
     pub(crate) ca: PathBuf,
     /// The namespace, if not the root.
     pub(crate) namespace: Option<String>,
     /// The login.
     pub(crate) approle: AppRole,
+}
+
+impl Vault {
+    /// `https://host[:port]`, without a path.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Its host and its port.
+    pub(crate) fn place(&self) -> Service {
+        let (host, port) = self.address.clone().into_parts();
+        Service {
+            host,
+            port: port.unwrap_or(443),
+        }
+    }
 }
 
 /// A login by AppRole; both ids stand in files.
@@ -66,12 +83,12 @@ fn approle(value: Value<'_>) -> Option<AppRole> {
     })
 }
 
-fn vault_address(text: &str) -> Result<String, Wrong> {
+fn vault_address(text: &str) -> Result<Authority, Wrong> {
     let authority = text
         .strip_prefix("https://")
         .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     match authority.map(Authority::parse) {
-        Some(Ok(authority)) => Ok(format!("https://{authority}")),
+        Some(Ok(authority)) => Ok(authority),
         Some(Err(_)) | None => Err(Wrong::new(
             format!("{} is no address of a Vault server", quoted(text)),
             "write it like https://vault.example.org:8200, without a path",

@@ -20,10 +20,8 @@ pub enum NetworkFault {
     NotFirst,
     /// More than an IPv4 /8 or an IPv6 /32.
     TooWide,
-    /// It holds a metadata service of a cloud: those are the machine's own credentials.
-    Metadata,
-    /// It holds IPv6 addresses that carry IPv4 addresses.
-    EmbeddedIpv4,
+    /// It holds addresses of a class that no exception opens (see [`Class::may_be_opened`]).
+    Closed(Class),
 }
 
 impl Network {
@@ -72,22 +70,11 @@ impl Network {
             .chain(v6)
             .filter(|(first, _)| self.contains(*first))
             .map(|(_, class)| class);
-        for class in held.chain(forbidden(self.first)) {
-            match class {
-                Class::Metadata => return Err(NetworkFault::Metadata),
-                Class::EmbeddedIpv4 => return Err(NetworkFault::EmbeddedIpv4),
-                Class::Loopback
-                | Class::Unspecified
-                | Class::Private
-                | Class::LinkLocal
-                | Class::Shared
-                | Class::Multicast
-                | Class::Reserved
-                | Class::Documentation
-                | Class::Benchmarking => {}
-            }
+        let mut held = held.chain(forbidden(self.first));
+        match held.find(|class| !class.may_be_opened()) {
+            Some(class) => Err(NetworkFault::Closed(class)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -114,8 +101,15 @@ impl fmt::Display for NetworkFault {
                 "The address is not the first of the block, in canonical form."
             }
             NetworkFault::TooWide => "It is wider than an IPv4 /8 or an IPv6 /32.",
-            NetworkFault::Metadata => "It holds a metadata service, which no exception opens.",
-            NetworkFault::EmbeddedIpv4 => "It holds IPv6 addresses that carry IPv4 addresses.",
+            NetworkFault::Closed(Class::Metadata) => {
+                "It holds a metadata service, which no exception opens."
+            }
+            NetworkFault::Closed(Class::EmbeddedIpv4) => {
+                "It holds IPv6 addresses that carry IPv4 addresses."
+            }
+            NetworkFault::Closed(_) => {
+                "It holds unspecified, link-local or multicast addresses, which no exception opens."
+            }
         })
     }
 }
@@ -164,7 +158,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_block_or_too_dangerous_to_open() {
-        use NetworkFault::{EmbeddedIpv4, Malformed, Metadata, NotFirst, TooWide};
+        use Class::{EmbeddedIpv4, LinkLocal, Metadata, Multicast, Unspecified};
+        use NetworkFault::{Closed, Malformed, NotFirst, TooWide};
         for (text, fault) in [
             ("", Malformed),
             ("10.0.0.1", Malformed),
@@ -181,14 +176,22 @@ mod tests {
             ("8.0.0.0/7", TooWide),
             ("::/0", TooWide),
             ("fc00::/7", TooWide),
-            ("169.254.0.0/16", Metadata),
-            ("169.254.169.254/32", Metadata),
-            ("100.64.0.0/10", Metadata),
-            ("fd00:ec2::/32", Metadata),
-            ("::ffff:0.0.0.0/96", EmbeddedIpv4),
-            ("::/32", EmbeddedIpv4),
-            ("64:ff9b::/96", EmbeddedIpv4),
-            ("2002:a00::/32", EmbeddedIpv4),
+            ("169.254.0.0/16", Closed(Metadata)),
+            ("169.254.169.254/32", Closed(Metadata)),
+            ("100.64.0.0/10", Closed(Metadata)),
+            ("fd00:ec2::/32", Closed(Metadata)),
+            ("::ffff:0.0.0.0/96", Closed(EmbeddedIpv4)),
+            ("::/32", Closed(Unspecified)),
+            ("64:ff9b::/96", Closed(EmbeddedIpv4)),
+            ("2002:a00::/32", Closed(EmbeddedIpv4)),
+            ("fd00:1::5efe:a00:0/104", Closed(EmbeddedIpv4)),
+            ("0.0.0.0/8", Closed(Unspecified)),
+            ("::/128", Closed(Unspecified)),
+            ("169.254.42.0/27", Closed(LinkLocal)),
+            ("fe80::/64", Closed(Metadata)),
+            ("fe80:1::/64", Closed(LinkLocal)),
+            ("224.0.0.0/24", Closed(Multicast)),
+            ("ff02::/32", Closed(Multicast)),
         ] {
             assert_eq!(Network::parse(text), Err(fault), "{text}");
         }

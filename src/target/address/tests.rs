@@ -117,7 +117,7 @@ fn no_special_ipv6_address_may_be_reached() {
         ("fdff::1", Class::Private),
         ("fe00::1", Class::Reserved),
         ("fe80::1", Class::LinkLocal),
-        ("fe80::5efe:10.0.0.1", Class::LinkLocal),
+        ("fe80::5efe:10.0.0.1", Class::EmbeddedIpv4),
         ("2606:4700::5efe:8.8.8.8", Class::EmbeddedIpv4),
         ("2606:4700::200:5efe:8.8.8.8", Class::EmbeddedIpv4),
         ("fec0::1", Class::Private),
@@ -141,6 +141,12 @@ fn the_services_of_clouds_are_told_by_name() {
         "fd00:ec2::254",
         "fd00:ec2::23",
         "fd20:ce::254",
+        "169.254.0.23",
+        "169.254.42.42",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::1",
+        "fe80::a9fe:a9fe",
     ] {
         assert_eq!(class(address), Some(Class::Metadata), "{address}");
     }
@@ -208,6 +214,35 @@ proptest! {
         ] {
             let embedded = Ipv6Addr::from_bits(embedded);
             prop_assert!(forbidden(embedded.into()).is_some(), "{}", embedded);
+        }
+    }
+
+    /// Operators' prefixes carry the address in other places (RFC 6052 section 2.2), in a block that may be excepted
+    /// no more than the address itself.
+    #[test]
+    fn no_exception_opens_an_address_that_carries_another(bits in any::<u32>(), net in any::<u16>(), rest in any::<u32>()) {
+        let low = u128::from(bits);
+        let under = |prefix: &str| prefix.parse::<Ipv6Addr>().unwrap().to_bits();
+        let net = u128::from(net) << 80;
+        let (high, tail) = (low >> 16, low & 0xffff);
+        for embedded in [
+            Ipv4Addr::from_bits(bits).to_ipv6_mapped().to_bits(),
+            Ipv4Addr::from_bits(bits).to_ipv6_compatible().to_bits(),
+            under("::ffff:0:0:0") | low,
+            under("64:ff9b::") | low,
+            under("64:ff9b:1::") | high << 64 | tail << 40,
+            under("64:ff9b:1::") | net & (0xffff << 64) | low,
+            under("2002::") | low << 80 | u128::from(rest),
+            under("2001::") | u128::from(rest) << 32 | u128::from(!bits),
+            under("fd00::5efe:0:0") | net | low,
+            under("fd00::200:5efe:0:0") | net | low,
+            under("fe80::5efe:0:0") | low,
+        ] {
+            let embedded = IpAddr::V6(Ipv6Addr::from_bits(embedded));
+            prop_assert!(closed(embedded, |_| true).is_some(), "{}", embedded);
+            // and an exception for the address that is carried is none for what carries it
+            let own = Network::parse(&format!("{}/32", Ipv4Addr::from_bits(bits)));
+            prop_assert!(!own.is_ok_and(|own| own.contains(embedded)), "{}", embedded);
         }
     }
 

@@ -283,13 +283,14 @@ async fn start_upstreams(
     (port, upstreams)
 }
 
-/// Listeners on 127.0.0.2, 127.0.0.3 and so on, all on one port that was free on each.
+/// Listeners on 127.0.0.2, 127.0.0.3 and so on, all on one port that was free on each, and on 127.0.0.1 too: a Vault
+/// there would be on the port of the upstreams, and the gate keeps calls away from it.
 async fn loopback_listeners(count: usize) -> (u16, Vec<TcpListener>) {
     'port: loop {
-        let first = TcpListener::bind("127.0.0.2:0").await.unwrap();
-        let port = first.local_addr().unwrap().port();
-        let mut listeners = vec![first];
-        for number in 3..count + 2 {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = unused.local_addr().unwrap().port();
+        let mut listeners = Vec::new();
+        for number in 2..count + 2 {
             match TcpListener::bind(format!("127.0.0.{number}:{port}")).await {
                 Ok(listener) => listeners.push(listener),
                 Err(_) => continue 'port,

@@ -4,8 +4,10 @@
 //! before a byte reached an upstream stands in the file when the byte arrives.
 
 use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use serde_json::Value;
@@ -26,6 +28,14 @@ pub(crate) struct Events {
     path: Arc<PathBuf>,
     /// Whether the gate writes into the file itself, so that nothing lies between the two.
     direct: bool,
+    permits: Arc<Mutex<Permits>>,
+}
+
+/// The events `allowed` as far as the file was read for them: an upstream asks with every request.
+#[derive(Default)]
+struct Permits {
+    read_bytes: u64,
+    events: Vec<Value>,
 }
 
 impl Events {
@@ -33,6 +43,7 @@ impl Events {
         Events {
             path: Arc::new(path),
             direct,
+            permits: Arc::default(),
         }
     }
 
@@ -67,14 +78,18 @@ impl Events {
         if !self.direct {
             return true;
         }
-        let mut permits = self.of_kind("allowed");
-        permits.retain(|event| event["request"]["host"] == host);
+        let mut permits = self.permits.lock().unwrap();
+        permits.read_on(&self.path);
+        let of_host = || {
+            permits
+                .events
+                .iter()
+                .map(|event| &event["request"])
+                .filter(|request| request["host"] == host)
+        };
         // One permit for an opaque tunnel is one for all that it carries.
-        let opaque = permits
-            .iter()
-            .any(|event| event["request"]["method"] == "CONNECT");
-        permits.retain(|event| event["request"]["path"] == path);
-        opaque || permits.len() >= calls
+        let opaque = of_host().any(|request| request["method"] == "CONNECT");
+        opaque || of_host().filter(|request| request["path"] == path).count() >= calls
     }
 
     /// What must hold of the whole log once the gate has ended.
@@ -98,6 +113,28 @@ impl Events {
         for event in events.iter().filter(|event| is_final(event)) {
             assert_eq!(finals(&events, &event["id"]), 1, "final events of {event}");
         }
+    }
+}
+
+impl Permits {
+    fn read_on(&mut self, path: &Path) {
+        let Ok(mut file) = File::open(path) else {
+            return;
+        };
+        let mut more = Vec::new();
+        file.seek(SeekFrom::Start(self.read_bytes)).unwrap();
+        file.read_to_end(&mut more).unwrap();
+        let complete = more
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        self.read_bytes += complete as u64;
+        let lines = std::str::from_utf8(&more[..complete]).expect("events are UTF-8");
+        let permits = lines
+            .lines()
+            .map(parse)
+            .filter(|event| event["kind"] == "allowed");
+        self.events.extend(permits);
     }
 }
 

@@ -173,6 +173,11 @@ impl Pki {
         server_config(&self.vaults.server(&["127.0.0.1"]))
     }
 
+    /// Who vouches for a Vault.
+    pub(crate) fn vaults(&self) -> &Authority {
+        &self.vaults
+    }
+
     /// The certificate of the agent that plays `role`.
     pub(crate) fn agent(&self, role: &str) -> Identity {
         self.agents.sign(&agent_params(&[&spiffe_id(role)]))

@@ -38,11 +38,22 @@ pub(crate) enum Mood {
     Hanging,
     /// 200 with a body that is not JSON.
     Garbled,
+    /// This status on everything but a login, with an error that repeats the token.
+    Saying(u16),
+    /// 307 to another place on everything but a login.
+    Redirecting,
+    /// 307 to another place on everything.
+    RedirectingAll,
+    /// Takes requests and keeps them until it is in another mood.
+    Holding,
 }
 
 #[derive(Default)]
 struct State {
-    mood: Mood,
+    /// Methods and targets, as they came.
+    asked: Vec<String>,
+    /// Where a redirect leads.
+    elsewhere: String,
     logins: usize,
     reads: HashMap<String, usize>,
     renewals: usize,
@@ -60,6 +71,8 @@ pub(crate) struct Vault {
     pub(crate) role_id: String,
     pub(crate) secret_id: String,
     canaries: Canaries,
+    tls: Arc<Mutex<Arc<ServerConfig>>>,
+    mood: watch::Sender<Mood>,
     state: Arc<Mutex<State>>,
     closing: watch::Sender<u64>,
 }
@@ -72,25 +85,44 @@ impl Vault {
             role_id: "0b7b5f0a-tollgate".into(),
             secret_id: canaries.add(None),
             canaries,
+            tls: Arc::new(Mutex::new(Arc::new(tls))),
+            mood: watch::Sender::new(Mood::Well),
             state: Arc::default(),
             closing: watch::Sender::new(0),
         };
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        tokio::spawn(vault.clone().accept(listener, acceptor));
+        tokio::spawn(vault.clone().accept(listener));
         vault
     }
 
     pub(crate) fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+        self.mood.send_replace(mood);
+    }
+
+    /// Redirects lead to this URL.
+    pub(crate) fn sends_elsewhere(&self, url: &str) {
+        self.state.lock().unwrap().elsewhere = url.to_owned();
+    }
+
+    /// New connections are shown the certificate of `tls`.
+    pub(crate) fn presents(&self, tls: ServerConfig) {
+        *self.tls.lock().unwrap() = Arc::new(tls);
     }
 
     /// Stores `field` of the KV v2 secret at `path`, as its next version.
     pub(crate) fn stores(&self, path: &str, field: &str, value: &str) {
+        self.stores_all(path, json!({ field: value }));
+    }
+
+    /// Stores all fields of the KV v2 secret at `path`, as its next version.
+    pub(crate) fn stores_all(&self, path: &str, fields: Value) {
         let mut state = self.state.lock().unwrap();
         let version = state.kv2.get(path).map_or(0, |(version, _)| *version) + 1;
-        state
-            .kv2
-            .insert(path.to_owned(), (version, json!({ field: value })));
+        state.kv2.insert(path.to_owned(), (version, fields));
+    }
+
+    /// Method and target of every request that came, in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap().asked.clone()
     }
 
     pub(crate) fn logins(&self) -> usize {
@@ -131,10 +163,10 @@ impl Vault {
         format!("https://127.0.0.1:{}", self.address.port())
     }
 
-    async fn accept(self, listener: TcpListener, acceptor: TlsAcceptor) {
+    async fn accept(self, listener: TcpListener) {
         while let Ok((socket, _)) = listener.accept().await {
             let vault = self.clone();
-            let acceptor = acceptor.clone();
+            let acceptor = TlsAcceptor::from(self.tls.lock().unwrap().clone());
             let mut closing = self.closing.subscribe();
             tokio::spawn(async move {
                 let connection = async {
@@ -165,7 +197,12 @@ impl Vault {
             .get("x-vault-token")
             .and_then(|token| token.to_str().ok());
         let path = head.uri.path().trim_start_matches("/v1/");
-        let (mood, answer) = self.decide(&head.method, path, token.unwrap_or_default(), &body);
+        let asked = format!("{} {}", head.method, head.uri);
+        self.state.lock().unwrap().asked.push(asked);
+        let mut moods = self.mood.subscribe();
+        let mood = moods.wait_for(|mood| *mood != Mood::Holding).await;
+        let mood = *mood.expect("this vault has a mood");
+        let answer = self.decide(mood, (&head.method, path), token.unwrap_or_default(), &body);
         if mood == Mood::Hanging {
             std::future::pending::<()>().await;
         }
@@ -174,30 +211,34 @@ impl Vault {
 
     fn decide(
         &self,
-        method: &Method,
-        path: &str,
+        mood: Mood,
+        (method, path): (&Method, &str),
         token: &str,
         body: &Value,
-    ) -> (Mood, Response<Full<Bytes>>) {
+    ) -> Response<Full<Bytes>> {
         let mut state = self.state.lock().unwrap();
         if let Some(path) = path.strip_prefix("secret/data/") {
             *state.reads.entry(path.to_owned()).or_default() += 1;
         }
-        let mood = state.mood;
         let login = path == "auth/approle/login";
-        let answer = match mood {
+        match mood {
             Mood::Busy => errors(429, &["request path \"/\": rate limit quota exceeded"]),
             Mood::Sealed => errors(503, &["Vault is sealed"]),
             Mood::Garbled => reply(200, "<html>not what you hoped for"),
+            Mood::RedirectingAll => redirect(&state.elsewhere, path),
             _ if login => self.login(&mut state, body),
+            Mood::Redirecting => redirect(&state.elsewhere, path),
+            Mood::Saying(status) => errors(status, &[&format!("X-Vault-Token: {token}")]),
             Mood::Forgetful => errors(403, &["permission denied", "invalid token"]),
             _ if !state.tokens.iter().any(|known| known == token) => {
                 state.unauthenticated += 1;
                 errors(403, &["permission denied", "invalid token"])
             }
+            Mood::Denying if path.starts_with("secret/data/") => {
+                errors(403, &["1 error occurred:\n\t* permission denied\n\n"])
+            }
             _ => Vault::authenticated(&mut state, method, path, token),
-        };
-        (mood, answer)
+        }
     }
 
     fn login(&self, state: &mut State, body: &Value) -> Response<Full<Bytes>> {
@@ -228,9 +269,6 @@ impl Vault {
                 reply(204, "")
             }
             ("GET", path) => match path.strip_prefix("secret/data/") {
-                Some(_) if state.mood == Mood::Denying => {
-                    errors(403, &["1 error occurred:\n\t* permission denied\n\n"])
-                }
                 Some(secret) => read_kv2(state, secret),
                 None => errors(404, &[]),
             },
@@ -313,9 +351,23 @@ fn errors(status: u16, errors: &[&str]) -> Response<Full<Bytes>> {
     reply(status, &json!({ "errors": errors }).to_string())
 }
 
+/// To the same path below `elsewhere`; a client that follows keeps method, body and headers.
+fn redirect(elsewhere: &str, path: &str) -> Response<Full<Bytes>> {
+    let mut reply = reply(307, "");
+    let location = format!("{elsewhere}/v1/{path}").try_into().unwrap();
+    reply.headers_mut().insert(http::header::LOCATION, location);
+    reply
+}
+
 fn reply(status: u16, body: &str) -> Response<Full<Bytes>> {
     let mut reply = Response::new(Full::from(body.to_owned()));
     *reply.status_mut() = StatusCode::from_u16(status).unwrap();
+    if status == 429 {
+        let seconds = http::HeaderValue::from_static("9");
+        reply
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, seconds);
+    }
     let json = http::HeaderValue::from_static("application/json");
     reply.headers_mut().insert(http::header::CONTENT_TYPE, json);
     reply
