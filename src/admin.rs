@@ -130,6 +130,10 @@ impl Asked {
             let what = "ask for localhost or a loopback address: no other Host is answered\n";
             return text(StatusCode::FORBIDDEN, what);
         }
+        if over == Over::Loopback && comes_from_a_page(request.headers()) {
+            let what = "a page may not ask: write the address into the browser yourself\n";
+            return text(StatusCode::FORBIDDEN, what);
+        }
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
             let allowed = HeaderValue::from_static("GET, HEAD");
@@ -180,7 +184,17 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let options = HeaderName::from_static("x-content-type-options");
     fields.insert(options, HeaderValue::from_static("nosniff"));
+    let policy = HeaderName::from_static("cross-origin-resource-policy");
+    fields.insert(policy, HeaderValue::from_static("same-origin"));
     answer
+}
+
+/// Whether a page made a browser ask, which says so (Fetch Metadata, section 2.3): only what a person typed in comes from
+/// no site, and nobody but a browser names one.
+fn comes_from_a_page(headers: &HeaderMap) -> bool {
+    let typed_in = |site: &HeaderValue| site == "none";
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    headers.contains_key(header::ORIGIN) || !sites.all(typed_in)
 }
 
 /// Whether the one `Host` of a request, and the target if it names a host, are this machine by a name that no other
