@@ -1,16 +1,17 @@
-//! Files that are read whole: regular ones, and no more of them than a bound.
+//! Files that are read whole: regular ones, no more of them than a bound, and none that everybody may change.
 //!
 //! A pipe or a device where a file was expected would hold up whoever reads it for as long as it likes, and with it
-//! all that the same reading would have found out.
+//! all that the same reading would have found out. What everybody may write to says what anybody wants.
 
 use std::{
-    fs::{File, OpenOptions},
+    fmt,
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 use zeroize::Zeroizing;
 
 /// The most bytes that are read of any file, so that no change is overlooked behind what is looked at.
@@ -37,12 +38,11 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What the file at `path` holds; wiped when dropped, since it may be a key.
+/// What an open file holds; wiped when dropped, since it may be a key.
 ///
 /// # Errors
-/// It cannot be opened or read, or holds more than `bytes_max`.
-pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = open(path)?;
+/// It cannot be read, or holds more than `bytes_max`.
+pub(crate) fn read_open(file: &File, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for everything at once: a buffer that grows leaves copies behind.
     let room = file.metadata()?.len().min(bytes_max).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(
@@ -56,11 +56,135 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>
     Ok(bytes)
 }
 
+/// What lets everybody say what a file says: its own mode, or that of a directory where another can take its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenToAll {
+    place: PathBuf,
+    /// The permission bits of it.
+    pub(crate) mode: u32,
+}
+
+impl fmt::Display for OpenToAll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (place, mode) = (self.place.display(), self.mode);
+        write!(
+            f,
+            "everybody may write to {place} (mode {mode:04o}); chmod o-w it"
+        )
+    }
+}
+
+/// What lets everybody change the file at `path`, which was seen like this. Where nobody can write, as in what an
+/// orchestrator mounts read-only, modes say nothing.
+///
+/// # Errors
+/// The system does not say it.
+pub(crate) fn open_to_all(path: &Path, seen: &Metadata) -> io::Result<Option<OpenToAll>> {
+    if let Some(itself) = OpenToAll::seen(path, seen.mode())? {
+        return Ok(Some(itself));
+    }
+    let real = fs::canonicalize(path)?;
+    for directory in [path, &real].map(directory_of) {
+        if let Some(open) = directory_open_to_all(directory)? {
+            return Ok(Some(open));
+        }
+    }
+    Ok(None)
+}
+
+/// The same of a directory: what lets everybody put files into it, or another directory in its place.
+///
+/// # Errors
+/// The system does not say it.
+pub(crate) fn directory_open_to_all(directory: &Path) -> io::Result<Option<OpenToAll>> {
+    for (height, place) in fs::canonicalize(directory)?.ancestors().enumerate() {
+        let mode = fs::metadata(place)?.mode();
+        // with the sticky bit others may add names, but not take away those that are there
+        if height > 0 && mode & STICKY != 0 {
+            continue;
+        }
+        if let Some(open) = OpenToAll::seen(place, mode)? {
+            return Ok(Some(open));
+        }
+    }
+    Ok(None)
+}
+
+/// The directory that `path` names a file in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+impl OpenToAll {
+    fn seen(place: &Path, mode: u32) -> io::Result<Option<OpenToAll>> {
+        if mode & WRITABLE_BY_ALL == 0 {
+            return Ok(None);
+        }
+        let mounted = statvfs(place)?.f_flag;
+        let open = OpenToAll {
+            place: place.to_owned(),
+            mode: mode & 0o7777,
+        };
+        Ok((!mounted.contains(StatVfsMountFlags::RDONLY)).then_some(open))
+    }
+}
+
+/// The permission bit that lets others write.
+const WRITABLE_BY_ALL: u32 = 0o002;
+/// The permission bit of a directory in which only owners may take away names.
+const STICKY: u32 = 0o1000;
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_open(&open(path)?, bytes_max)
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_change_is_told_by_what_lets_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let (above, inner) = (
+            directory.path().join("above"),
+            directory.path().join("above/inner"),
+        );
+        let (path, link) = (inner.join("file"), directory.path().join("link"));
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(&path, "").unwrap();
+        symlink(&path, &link).unwrap();
+        let open_to_all = |path: &Path| {
+            let open = super::open_to_all(path, &fs::metadata(path).unwrap()).unwrap();
+            open.map(|open| open.place)
+        };
+        for (place, mode) in [
+            (&path, 0o602),
+            (&inner, 0o702),
+            (&inner, 0o1777),
+            (&above, 0o777),
+        ] {
+            let usual = fs::metadata(place).unwrap().mode();
+            set_mode(place, mode);
+            for path in [&path, &link] {
+                let told = open_to_all(path).map(|place| place.canonicalize().unwrap());
+                assert_eq!(told.as_ref(), Some(place), "{path:?} {mode:o}");
+            }
+            set_mode(place, usual);
+        }
+        // names that are there stay there
+        set_mode(&above, 0o1777);
+        set_mode(&path, 0o664);
+        assert_eq!((open_to_all(&path), open_to_all(&link)), (None, None));
+    }
 
     #[test]
     fn what_is_no_file_is_not_waited_for() {

@@ -2,9 +2,11 @@
 //!
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
+mod exposure;
 mod lease;
 mod ready;
 
+pub(crate) use exposure::Exposure;
 pub(crate) use lease::{Class, Lease, Mark, Term};
 pub(crate) use ready::Ready;
 
@@ -83,37 +85,9 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Whether a file of this mode, owner and group lets anybody at it but its owner and root.
-///
-/// systemd hands a unit its credentials as files of root's, mode 0440, with an access list that names the unit's user:
-/// what looks like the group's right to read is that list's (systemd issue 29435).
-pub(crate) fn open_to_others(mode: u32, owner: u32, group: u32) -> bool {
-    let of_the_service_manager = mode & 0o777 == 0o440 && (owner, group) == (0, 0);
-    mode & 0o077 != 0 && !of_the_service_manager
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_its_owners_alone_or_one_that_systemd_made() {
-        assert!(!open_to_others(0o100_600, 1000, 1000));
-        assert!(!open_to_others(0o100_400, 0, 0));
-        assert!(!open_to_others(0o100_440, 0, 0));
-        for (mode, owner, group) in [
-            (0o440, 0, 1000),
-            (0o440, 1000, 0),
-            (0o640, 0, 0),
-            (0o444, 0, 0),
-            (0o601, 0, 0),
-        ] {
-            assert!(
-                open_to_others(mode, owner, group),
-                "{mode:o} {owner}:{group}"
-            );
-        }
-    }
 
     fn from_outside(text: &str) -> Result<String, Unfit> {
         Secret::from_outside(Zeroizing::new(text.to_owned()))

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::config;
+use crate::{config, regular};
 
 /// A bound listener.
 #[derive(Debug)]
@@ -93,12 +93,13 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// at no moment can anybody open it who may not.
 async fn bind_file(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     check_free(path).await?;
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = regular::directory_of(path);
+    if let Some(open_to_all) = regular::directory_open_to_all(directory)? {
+        return Err(io::Error::other(open_to_all.to_string()));
+    }
     let beside = tempfile::Builder::new()
         .prefix(".tollgate-")
-        .tempdir_in(directory.unwrap_or(Path::new(".")))?;
+        .tempdir_in(directory)?;
     let fresh = beside.path().join("admin");
     let listener = UnixListener::bind(&fresh)?;
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;

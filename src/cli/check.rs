@@ -2,10 +2,12 @@
 //!
 //! One line a mistake on stdout, `file:line:column: what is wrong; what would be right`, as editors and reviews
 //! take it; warnings follow, with `warning:` before them. It reads the settings as `serve` does and opens none
-//! of the files that they name: that one is missing is a warning, since it may be there only where the gate runs.
+//! of the files that they name: that one is missing, or open to those whom it should not be, is a warning, since it may
+//! be as it should only where the gate runs.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -14,7 +16,11 @@ use clap::Args;
 use time::{Date, OffsetDateTime};
 
 use super::Failure;
-use crate::config::{self, Mistake, Mistakes, NamedFile, Settings};
+use crate::{
+    config::{self, Mistake, Mistakes, NamedFile, Settings},
+    regular,
+    secret::Exposure,
+};
 
 /// What `check` is told.
 #[derive(Args)]
@@ -57,7 +63,7 @@ struct Found {
 impl Found {
     fn in_settings(path: &Path, today: Date) -> Found {
         let (mistakes, warnings) = match config::load(path, today) {
-            Ok(settings) => (Vec::new(), with_missing_files(settings)),
+            Ok(settings) => (Vec::new(), with_named_files(settings)),
             Err(Mistakes { mistakes, warnings }) => (mistakes, warnings),
         };
         Found { mistakes, warnings }
@@ -84,20 +90,40 @@ impl Found {
     }
 }
 
-/// The warnings of `settings`, and one for every file that they name and that is not there, by place.
-fn with_missing_files(settings: Settings) -> Vec<Mistake> {
-    let missing = settings
-        .files
-        .into_iter()
-        .filter(|file| !file.path.exists());
-    let missing = missing.map(|NamedFile { path, place }| Mistake {
-        place,
-        what: format!("{} is not there", path.display()),
-        instead: "the gate needs it when it starts".to_owned(),
-    });
-    let mut warnings: Vec<Mistake> = settings.warnings.into_iter().chain(missing).collect();
+/// The warnings of `settings`, and one for every file that they name and the gate would not take, by place.
+fn with_named_files(settings: Settings) -> Vec<Mistake> {
+    let unfit = settings.files.into_iter().filter_map(unfit);
+    let mut warnings: Vec<Mistake> = settings.warnings.into_iter().chain(unfit).collect();
     warnings.sort();
     warnings
+}
+
+/// Why the gate would not start with a file, as far as that can be seen without opening it. Whose it is, is not held
+/// against it: who checks may be another user than the gate's.
+fn unfit(file: NamedFile) -> Option<Mistake> {
+    let NamedFile {
+        path,
+        place,
+        secret,
+    } = file;
+    let Ok(seen) = fs::metadata(&path) else {
+        return Some(Mistake {
+            place,
+            what: format!("{} is not there", path.display()),
+            instead: "the gate needs it when it starts".to_owned(),
+        });
+    };
+    let exposure = Exposure::of(&seen).filter(|_| secret);
+    let why = match (exposure, regular::open_to_all(&path, &seen)) {
+        (Some(exposure @ Exposure::OpenToOthers { .. }), _) => exposure.to_string(),
+        (_, Ok(Some(open_to_all))) => open_to_all.to_string(),
+        (_, _) => return None,
+    };
+    Some(Mistake {
+        place,
+        what: format!("{}: {why}", path.display()),
+        instead: "the gate does not take it like this".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn role(value: Value<'_>) -> Option<(Arc<str>, Place)> {
 
 fn source(fields: &mut Fields<'_>) -> Option<Source> {
     let kv2 = fields.optional("vault", |v| v.mapping(kv2));
-    let file = fields.optional("file", Value::file);
+    let file = fields.optional("file", Value::secret_file);
     match (kv2?, file?) {
         (Some(kv2), None) => Some(kv2),
         (None, Some(path)) => Some(Source::File(path)),

@@ -9,7 +9,12 @@
 //! Anchors, aliases, merge keys, tags, directives, duplicate keys and further documents are mistakes, because
 //! each lets a reviewer read something else than the gate does.
 
-use std::{collections::HashMap, io::Read, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
 
 use serde_saphyr::granit_parser::{
     Event, Marker, Options, Parser, ScalarStyle, Span, StrInput, options,
@@ -57,26 +62,33 @@ pub(crate) struct Entry {
 
 /// The text of the settings file at `path`, with `file` as its name in mistakes.
 ///
-/// `None` if it cannot be read, is longer than 1 MiB or not UTF-8; the mistake is noted.
+/// `None` if it cannot be read, is everybody's to change, longer than 1 MiB or not UTF-8; the mistake is noted.
 pub(crate) fn read(path: &Path, file: &Arc<str>, findings: &Findings) -> Option<String> {
+    text_of(path)
+        .map_err(|wrong| findings.mistake(&Place::start(file), wrong))
+        .ok()
+}
+
+fn text_of(path: &Path) -> Result<String, Wrong> {
+    let unreadable = |error: io::Error| {
+        let what = format!("cannot read this file: {error}");
+        Wrong::new(what, "it must be there and readable")
+    };
+    let open = regular::open(path).map_err(unreadable)?;
+    let seen = open.metadata().map_err(unreadable)?;
+    if let Some(open_to_all) = regular::open_to_all(path, &seen).map_err(unreadable)? {
+        let instead = "whoever writes there says what the gate does";
+        return Err(Wrong::new(open_to_all.to_string(), instead));
+    }
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
-    let outcome = regular::open(path).and_then(|open| open.take(limit).read_to_end(&mut bytes));
-    let wrong = match outcome {
-        Err(error) => Wrong::new(
-            format!("cannot read this file: {error}"),
-            "it must be there and readable",
-        ),
-        Ok(length) if length > FILE_BYTES_MAX => {
-            Wrong::new("this file is longer than 1 MiB", "split or shorten it")
-        }
-        Ok(_) => match String::from_utf8(bytes) {
-            Ok(text) => return Some(text),
-            Err(_) => Wrong::new("this file is not UTF-8 text", "save it as UTF-8"),
-        },
-    };
-    findings.mistake(&Place::start(file), wrong);
-    None
+    let length = open.take(limit).read_to_end(&mut bytes);
+    if length.map_err(unreadable)? > FILE_BYTES_MAX {
+        let what = "this file is longer than 1 MiB";
+        return Err(Wrong::new(what, "split or shorten it"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Wrong::new("this file is not UTF-8 text", "save it as UTF-8"))
 }
 
 /// The tree of a YAML `text`; a text with nothing but comments is an empty mapping.

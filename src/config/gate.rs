@@ -275,7 +275,7 @@ fn trust_domain(text: &str) -> Result<TrustDomain, Wrong> {
 fn key_pair(value: Value<'_>, chain: &'static str) -> Option<KeyPair> {
     value.mapping(|fields| {
         let chain = fields.required(chain, Value::file);
-        let key = fields.required("key", Value::file);
+        let key = fields.required("key", Value::secret_file);
         Some(KeyPair {
             chain: chain?,
             key: key?,

@@ -83,6 +83,8 @@ pub(crate) struct NamedFile {
     pub(crate) path: PathBuf,
     /// Where it is named.
     pub(crate) place: Place,
+    /// Whether what it holds is nobody else's to read.
+    pub(crate) secret: bool,
 }
 
 /// What has been found so far. Lowering notes a mistake here and goes on to the next key.
@@ -114,9 +116,14 @@ impl Findings {
     }
 
     /// Notes that the settings name a file.
-    pub(crate) fn file(&self, path: PathBuf, at: &Place) {
+    pub(crate) fn file(&self, path: PathBuf, at: &Place, secret: bool) {
         let place = at.clone();
-        self.files.borrow_mut().push(NamedFile { path, place });
+        let named = NamedFile {
+            path,
+            place,
+            secret,
+        };
+        self.files.borrow_mut().push(named);
     }
 
     /// Tells of every file that was noted.

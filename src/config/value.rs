@@ -176,8 +176,17 @@ impl<'t> Value<'t> {
 
     /// The path of a file that the gate opens later; it is noted, so that `check` can look for it.
     pub(crate) fn file(self) -> Option<PathBuf> {
+        self.named_file(false)
+    }
+
+    /// The same of a file that holds a key or another secret.
+    pub(crate) fn secret_file(self) -> Option<PathBuf> {
+        self.named_file(true)
+    }
+
+    fn named_file(self, secret: bool) -> Option<PathBuf> {
         let path = self.path()?;
-        self.findings.file(path.clone(), self.at());
+        self.findings.file(path.clone(), self.at(), secret);
         Some(path)
     }
 

@@ -7,16 +7,14 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use procfs::process::Process;
 use zeroize::Zeroizing;
 
 use crate::{
     regular,
-    secret::{Secret, Unfit, open_to_others},
+    secret::{Exposure, Secret, Unfit},
 };
 
 /// No secret is larger.
@@ -60,31 +58,13 @@ async fn read_checked(path: PathBuf, privacy: Privacy) -> Result<Secret, FileErr
 fn read_now(path: &Path, privacy: Privacy) -> Result<Secret, FileFault> {
     let file = regular::open(path)?;
     let seen = file.metadata()?;
-    if privacy == Privacy::Required {
-        private(seen.mode(), (seen.uid(), seen.gid()), own_uid()?)?;
+    if let (Privacy::Required, Some(exposure)) = (privacy, Exposure::of(&seen)) {
+        return Err(FileFault::Exposed(exposure));
+    }
+    if let Some(open) = regular::open_to_all(path, &seen)? {
+        return Err(FileFault::OpenToAll { mode: open.mode });
     }
     Ok(Secret::from_outside(text_of(file)?)?)
-}
-
-fn private(mode: u32, (owner, group): (u32, u32), own_uid: u32) -> Result<(), FileFault> {
-    if open_to_others(mode, owner, group) {
-        return Err(FileFault::OpenToOthers {
-            mode: mode & 0o7777,
-        });
-    }
-    if owner != own_uid && owner != 0 {
-        return Err(FileFault::ForeignOwner { uid: owner });
-    }
-    Ok(())
-}
-
-/// The user whose rights this process has. Not asked of `/proc/self` itself, which belongs to root when the process
-/// forbids dumps of its memory.
-fn own_uid() -> Result<u32, FileFault> {
-    Process::myself()
-        .and_then(|process| process.status())
-        .map(|status| status.euid)
-        .map_err(|_| FileFault::UnknownUser)
 }
 
 fn text_of(file: File) -> Result<Zeroizing<String>, FileFault> {
@@ -118,22 +98,17 @@ pub(crate) enum FileFault {
     Unreadable(io::ErrorKind),
     /// A directory, a pipe or a device.
     NotRegular,
-    /// Group or others can reach it; the mode is the file's permission bits.
-    OpenToOthers {
-        /// The permission bits.
+    /// Others know it, or choose it.
+    Exposed(Exposure),
+    /// Everybody may write to it or put another in its place.
+    OpenToAll {
+        /// The permission bits of what lets them, which is the file or a directory above it.
         mode: u32,
-    },
-    /// It belongs to another user, who can change it.
-    ForeignOwner {
-        /// The user it belongs to.
-        uid: u32,
     },
     /// It is larger than 64 KiB.
     TooLarge,
     /// What is in it is no secret.
     Unfit(Unfit),
-    /// The system does not say who we are.
-    UnknownUser,
 }
 
 impl From<io::Error> for FileFault {
@@ -166,21 +141,13 @@ impl fmt::Display for FileFault {
             FileFault::Missing => f.write_str("there is no such file"),
             FileFault::Unreadable(kind) => write!(f, "it cannot be read ({kind})"),
             FileFault::NotRegular => f.write_str("it is not a regular file"),
-            FileFault::OpenToOthers { mode } => {
-                write!(
-                    f,
-                    "its mode {mode:04o} lets others at it; make it 0600 or 0400"
-                )
-            }
-            FileFault::ForeignOwner { uid } => write!(
+            FileFault::Exposed(exposure) => exposure.fmt(f),
+            FileFault::OpenToAll { mode } => write!(
                 f,
-                "it belongs to user {uid}; it must belong to the gate's user or to root"
+                "everybody may write to it or to its directory (mode {mode:04o}); chmod o-w it"
             ),
             FileFault::TooLarge => write!(f, "it is larger than {FILE_BYTES_MAX} bytes"),
             FileFault::Unfit(unfit) => unfit.fmt(f),
-            FileFault::UnknownUser => {
-                f.write_str("the system does not say which user the gate runs as")
-            }
         }
     }
 }
@@ -232,7 +199,8 @@ mod tests {
         let dir = TempDir::new().unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             let path = file(&dir, &format!("token-{mode:o}"), b"s3cret", mode);
-            assert_eq!(fault(&path).await, FileFault::OpenToOthers { mode });
+            let exposed = FileFault::Exposed(Exposure::OpenToOthers { mode });
+            assert_eq!(fault(&path).await, exposed);
         }
     }
 
@@ -243,13 +211,12 @@ mod tests {
         assert_eq!(read_shared(&path).await.unwrap().expose(), "3f2a");
     }
 
-    #[test]
-    fn the_owner_is_the_gates_user_or_root() {
-        assert_eq!(private(0o100_600, (1000, 1000), 1000), Ok(()));
-        assert_eq!(private(0o100_400, (0, 0), 1000), Ok(()));
-        let foreign = Err(FileFault::ForeignOwner { uid: 1001 });
-        assert_eq!(private(0o100_600, (1001, 1000), 1000), foreign);
-        assert_eq!(private(0o100_600, (1001, 0), 0), foreign);
+    #[tokio::test]
+    async fn refuses_a_file_in_whose_place_everybody_may_put_another() {
+        let dir = TempDir::new().unwrap();
+        let path = file(&dir, "token", b"s3cret", 0o600);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(fault(&path).await, FileFault::OpenToAll { mode: 0o1777 });
     }
 
     #[tokio::test]

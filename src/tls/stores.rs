@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    os::unix::fs::MetadataExt,
+    fs::{File, Metadata},
     path::{Path, PathBuf},
 };
 
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     regular::{self, FILE_BYTES_MAX},
-    secret::open_to_others,
+    secret::Exposure,
 };
 
 /// A file that cannot be used, and why.
@@ -70,14 +70,12 @@ pub(crate) fn crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'stat
 
 /// The private key of a PEM file that nobody but its owner can read.
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, StoreError> {
-    check_private(path)?;
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| because(path, error))
+    PrivateKeyDer::from_pem_slice(&read_private(path)?).map_err(|error| because(path, error))
 }
 
 /// The text of a file that nobody but its owner can read.
 pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, StoreError> {
-    check_private(path)?;
-    let bytes = read(path)?;
+    let bytes = read_private(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| because(path, error))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
@@ -85,18 +83,21 @@ pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, StoreError>
 /// The trust anchors of a PEM file.
 pub(crate) fn roots(path: &Path) -> Result<RootCertStore, StoreError> {
     let mut roots = RootCertStore::empty();
-    add_roots(&mut roots, path)?;
+    for certificate in certificates(path)? {
+        roots.extend(root(certificate, path)?.roots);
+    }
     Ok(roots)
 }
 
-/// Adds the trust anchors of a PEM file.
-pub(crate) fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), StoreError> {
-    for certificate in certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|error| because(path, error))?;
-    }
-    Ok(())
+/// The trust anchor that a certificate of the file at `path` is.
+pub(crate) fn root(
+    certificate: CertificateDer<'_>,
+    path: &Path,
+) -> Result<RootCertStore, StoreError> {
+    let mut root = RootCertStore::empty();
+    root.add(certificate)
+        .map_err(|error| because(path, error))?;
+    Ok(root)
 }
 
 /// The system's trust anchors.
@@ -109,20 +110,29 @@ pub(crate) fn system_certificates() -> Vec<CertificateDer<'static>> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    regular::read(path, FILE_BYTES_MAX).map_err(|error| because(path, error))
+    let (file, _) = open(path)?;
+    read_open(path, &file)
 }
 
-/// A key that others can read is no secret: refused, with the command that mends it.
-fn check_private(path: &Path) -> Result<(), StoreError> {
-    let metadata = std::fs::metadata(path).map_err(|error| because(path, error))?;
-    if !open_to_others(metadata.mode(), metadata.uid(), metadata.gid()) {
-        return Ok(());
+/// A key that others can read is no secret: refused, with what mends it.
+fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let (file, seen) = open(path)?;
+    match Exposure::of(&seen) {
+        Some(exposure) => Err(because(path, exposure)),
+        None => read_open(path, &file),
     }
-    Err(because(
-        path,
-        format_args!(
-            "others may read this key (mode {:o}); chmod 600 it",
-            metadata.mode() & 0o777
-        ),
-    ))
+}
+
+/// Whoever can put another certificate here decides whom the gate trusts.
+fn open(path: &Path) -> Result<(File, Metadata), StoreError> {
+    let file = regular::open(path).map_err(|error| because(path, error))?;
+    let seen = file.metadata().map_err(|error| because(path, error))?;
+    match regular::open_to_all(path, &seen).map_err(|error| because(path, error))? {
+        Some(open_to_all) => Err(because(path, open_to_all)),
+        None => Ok((file, seen)),
+    }
+}
+
+fn read_open(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    regular::read_open(file, FILE_BYTES_MAX).map_err(|error| because(path, error))
 }

@@ -386,7 +386,7 @@ async fn refuses_a_key_that_others_may_read_at_the_start_and_at_a_renewal() {
         panic!("it listens");
     };
     assert!(said.contains("agent.key"), "{said}");
-    assert!(said.contains("(mode 644); chmod 600 it"), "{said}");
+    assert!(said.contains("its mode 0644 lets others at it"), "{said}");
 
     mode(0o600);
     let connector = serve(settings(dir.path(), &gate.address())).await;

@@ -109,7 +109,7 @@ fn roots(fields: &Fields<'_>, tls: bool, roots: Option<Vec<Root>>) -> Option<Opt
 
 fn login(fields: &mut Fields<'_>) -> Option<Login> {
     let user = fields.required("user", |v| v.parse(user));
-    let password = fields.required("password", Value::file);
+    let password = fields.required("password", Value::secret_file);
     Some(Login {
         user: user?,
         password: password?,

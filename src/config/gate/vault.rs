@@ -73,7 +73,7 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
 fn approle(value: Value<'_>) -> Option<AppRole> {
     value.mapping(|fields| {
         let role_id = fields.required("role_id", Value::file);
-        let secret_id = fields.required("secret_id", Value::file);
+        let secret_id = fields.required("secret_id", Value::secret_file);
         let mount = fields.or("mount", "approle".to_owned(), |v| v.parse(path));
         Some(AppRole {
             role_id: role_id?,

@@ -1,7 +1,7 @@
 //! The settings for containers and for systemd: `tollgate check` finds no mistake in them where everything lies where
 //! the Compose file and the unit put it.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -33,6 +33,8 @@ fn check(name: &str, keys: &str) {
     for empty in ["vault/ca.crt", "vault/role-id", "keys/secret-id"] {
         fs::write(dir.join(empty), "").unwrap();
     }
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(dir.join("keys/secret-id"), private).unwrap();
     for part in ["credentials.yaml", "roles", "revoked"] {
         copy(&root().join("config").join(part), dir);
     }
