@@ -284,7 +284,10 @@ fn key_pair(value: Value<'_>, chain: &'static str) -> Option<KeyPair> {
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
-    text.parse().map_err(|_| {
+    let address: Option<SocketAddr> = text.parse().ok();
+    // 0443 is an octal number to some
+    let decimal = |address: &SocketAddr| text.ends_with(&format!(":{}", address.port()));
+    address.filter(decimal).ok_or_else(|| {
         Wrong::new(
             format!("{} is no address with a port", quoted(text)),
             "write it like 127.0.0.1:8443 or [::1]:8443",
