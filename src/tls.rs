@@ -3,6 +3,7 @@
 //! Agents are verified against the bundles of their trust domains, upstreams against their roots, and what tunnels
 //! show is signed by the interception authority; none of the three stands in for another.
 
+mod bundle;
 pub(crate) mod mint;
 pub(crate) mod stores;
 pub(crate) mod validity;
@@ -15,12 +16,13 @@ use std::{
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer},
-    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+    pki_types::{CertificateDer, PrivateKeyDer},
+    server::NoServerSessionStorage,
     sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
+pub(crate) use self::bundle::Bundle;
 use self::validity::Validity;
 use crate::identity::certificate::AgentVerifier;
 
@@ -54,7 +56,7 @@ pub(crate) struct Agents {
     pub(crate) verifier: Arc<AgentVerifier>,
     /// When what it shows holds.
     pub(crate) shown: Validity,
-    /// When all authorities of each trust domain hold.
+    /// When all authorities and revocation lists of each trust domain hold.
     pub(crate) bundles: BTreeMap<Box<str>, Validity>,
 }
 
@@ -62,14 +64,6 @@ pub(crate) struct Agents {
 #[derive(Debug)]
 pub(crate) struct Shown {
     certified: Arc<CertifiedKey>,
-    validity: Validity,
-}
-
-/// Whom a trust domain vouches for.
-#[derive(Debug)]
-pub(crate) struct Bundle {
-    verifier: Arc<dyn ClientCertVerifier>,
-    /// When all of its authorities hold.
     validity: Validity,
 }
 
@@ -87,24 +81,6 @@ impl Shown {
             certified: Arc::new(certified),
             validity,
         })
-    }
-}
-
-impl Bundle {
-    /// A trust domain with these authorities, which hold for this long, and what they revoked (RFC 5280 section 5). If
-    /// there is any list, every issuer in a chain needs one.
-    ///
-    /// # Errors
-    /// There is no authority, or a list cannot be read.
-    pub(crate) fn new(
-        (roots, validity): (RootCertStore, Validity),
-        crls: Vec<CertificateRevocationListDer<'static>>,
-    ) -> Result<Bundle, rustls::Error> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-            .with_crls(crls)
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        Ok(Bundle { verifier, validity })
     }
 }
 

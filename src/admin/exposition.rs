@@ -265,7 +265,7 @@ impl Moment {
         let bundles = agents.bundles.iter();
         page.gauge(
             "bundle_expiry_timestamp_seconds",
-            "When the first authority ends in the bundle of a trust domain",
+            "When the first authority or revocation list ends in the bundle of a trust domain",
             bundles.map(|(domain, term)| {
                 (
                     [("trust_domain", &**domain)],

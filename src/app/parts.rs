@@ -4,6 +4,7 @@
 //! resting connections, leases at hand, leaves that were signed.
 
 mod agents;
+mod disjoint;
 mod upstream;
 
 use std::{
@@ -157,19 +158,22 @@ impl Making<'_> {
             agents::shown_made_of(&gate.certificate),
             || agents::shown(&gate.certificate),
         )?;
-        let bundles = self.bundles()?;
+        let mint = self.part(self.last.map(|last| &last.mint), mint_made_of(gate), || {
+            mint(gate)
+        })?;
+        let bundles = self.bundles(&mint)?;
         let agents = self.part(
             self.last.map(|last| &last.agents),
             agents::made_of(&shown, &bundles),
             || agents::agents(&shown, &bundles),
         )?;
-        let mint = self.part(self.last.map(|last| &last.mint), mint_made_of(gate), || {
-            mint(gate)
-        })?;
         let upstream = self.part(
             self.last.map(|last| &last.upstream),
-            upstream::made_of(gate),
-            || upstream::made(gate, self.own.clone(), self.connections_max),
+            upstream::made_of(gate, mint.made_of),
+            || {
+                let listens = (self.own.clone(), self.connections_max);
+                upstream::made(gate, listens, mint.value.authority())
+            },
         )?;
         // Last of those that can fail, since an adopted change cannot be taken back.
         let vault = match &gate.vault {
@@ -193,13 +197,16 @@ impl Making<'_> {
     }
 
     /// Each trust domain by itself: a mistake in the files of one holds up no other.
-    fn bundles(&self) -> Result<BTreeMap<TrustDomain, Part<tls::Bundle>>, StartError> {
+    fn bundles(
+        &self,
+        mint: &Part<Mint>,
+    ) -> Result<BTreeMap<TrustDomain, Part<tls::Bundle>>, StartError> {
         let domains = self.settings.gate.trust_domains.iter();
         let bundles = domains.map(|(domain, bundle)| {
             let part = self.part(
                 self.last.and_then(|last| last.bundles.get(domain)),
-                agents::bundle_made_of(bundle),
-                || agents::bundle(bundle),
+                agents::bundle_made_of(bundle, mint.made_of),
+                || agents::bundle(bundle, mint.value.authority()),
             )?;
             Ok((domain.clone(), part))
         });

@@ -72,6 +72,7 @@ impl Caller {
         if !rest.is_empty() {
             return Err(SvidFault::Malformed);
         }
+        check_form(&certificate)?;
         let id = spiffe_id(&certificate)?;
         check_no_authority(&certificate)?;
         check_key_usage(&certificate)?;
@@ -82,6 +83,19 @@ impl Caller {
             not_after,
         })
     }
+}
+
+/// What no authority that follows RFC 5280 (sections 4.1.2.2 and 4.2) signs, and what readers of certificates take in
+/// different ways: a serial number below zero, and two extensions of one kind.
+fn check_form(certificate: &X509Certificate<'_>) -> Result<(), SvidFault> {
+    let negative = certificate
+        .raw_serial()
+        .first()
+        .is_none_or(|first| first & 0x80 != 0);
+    if negative || certificate.extensions_map().is_err() {
+        return Err(SvidFault::Malformed);
+    }
+    Ok(())
 }
 
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, SvidFault> {

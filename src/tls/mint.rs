@@ -12,7 +12,7 @@ use std::{
 
 use lru::LruCache;
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SerialNumber,
 };
 use rustls::{
@@ -24,6 +24,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use time::{Duration, OffsetDateTime};
+use x509_parser::certificate::X509Certificate;
 
 use super::stores::{self, StoreError};
 use crate::{metrics::Counter, target::Host};
@@ -117,6 +118,12 @@ impl Mint {
                 certificate.display()
             )));
         }
+        if !is_authority(&parsed) {
+            return Err(MintError(format!(
+                "{}: this certificate is no authority's (CA:TRUE, and a key usage to sign certificates); `tollgate pki init` makes one",
+                certificate.display()
+            )));
+        }
         let authority_ends = parsed.validity().not_after.to_datetime();
         let (provider, leaf_key) = (super::provider(), KeyPair::generate()?);
         let signing_key = PrivateKeyDer::try_from(leaf_key.serialize_der())
@@ -157,6 +164,11 @@ impl Mint {
         Ok(config)
     }
 
+    /// The authority's certificate.
+    pub(crate) fn authority(&self) -> &CertificateDer<'static> {
+        &self.authority
+    }
+
     /// When the authority ends.
     pub(crate) fn authority_ends(&self) -> OffsetDateTime {
         self.authority_ends
@@ -184,8 +196,8 @@ impl Mint {
         Ok(config)
     }
 
-    /// A leaf as strict clients want it (RFC 5280 sections 4.2.1.1, 4.2.1.3, 4.2.1.6): one name, an authority key
-    /// identifier, a serial of its own.
+    /// A leaf as strict clients want it (RFC 5280 sections 4.2.1.1 to 4.2.1.3, 4.2.1.6): one name, the identifiers of its
+    /// own key and of its authority's, a serial of its own.
     fn leaf(&self, host: &Host, now: OffsetDateTime) -> Result<CertificateDer<'static>, MintError> {
         let mut params = CertificateParams::new(vec![host.as_str().to_owned()])?;
         params.distinguished_name = DistinguishedName::new();
@@ -196,6 +208,7 @@ impl Mint {
         }
         params.not_before = now - LEAF_SKEW;
         params.not_after = (now + LEAF_LIFETIME).min(self.authority_ends);
+        params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -223,6 +236,16 @@ fn keep(cache: &mut LruCache<Host, Kept>, host: &Host, kept: Kept) {
         cache.pop(&last);
     }
     cache.put(host.clone(), kept);
+}
+
+/// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9): clients refuse what another one signed.
+fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    let signs = match certificate.key_usage() {
+        Ok(Some(usage)) => usage.value.key_cert_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    certificate.is_ca() && signs
 }
 
 /// The longest common name (RFC 5280, upper bound `ub-common-name`).

@@ -8,7 +8,9 @@ use std::{
 
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, TrustAnchor, pem::PemObject,
+    },
 };
 
 use zeroize::Zeroizing;
@@ -98,6 +100,24 @@ pub(crate) fn root(
     root.add(certificate)
         .map_err(|error| because(path, error))?;
     Ok(root)
+}
+
+/// `roots` but those that have the key of `authority`, under whatever name.
+///
+/// # Errors
+/// The authority's certificate cannot be one of a store.
+pub(crate) fn without(
+    roots: RootCertStore,
+    authority: &CertificateDer<'_>,
+) -> Result<RootCertStore, rustls::Error> {
+    let mut own = RootCertStore::empty();
+    own.add(authority.clone())?;
+    let is_own = |anchor: &TrustAnchor<'_>| {
+        let mut keys = own.roots.iter().map(|own| &own.subject_public_key_info);
+        keys.any(|key| *key == anchor.subject_public_key_info)
+    };
+    let anchors = roots.roots.into_iter();
+    Ok(anchors.filter(|anchor| !is_own(anchor)).collect())
 }
 
 /// The system's trust anchors.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use time::OffsetDateTime;
 
 use super::stores::{self, StoreError};
@@ -38,7 +38,31 @@ impl Validity {
         })
     }
 
-    fn and(self, other: Validity) -> Validity {
+    /// When all revocation `lists` of the PEM file at `path` hold: each from its making to its next update.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or names no next update (RFC 5280 section 5.1.2.5 wants one).
+    pub(crate) fn of_lists(
+        lists: &[CertificateRevocationListDer<'_>],
+        path: &Path,
+    ) -> Result<Validity, StoreError> {
+        let terms = lists.iter().map(Validity::of_list);
+        let together = terms.reduce(|one, other| Some(one?.and(other?)));
+        together.flatten().ok_or_else(|| {
+            stores::because(path, "a list in it cannot be read, or names no next update")
+        })
+    }
+
+    fn of_list(list: &CertificateRevocationListDer<'_>) -> Option<Validity> {
+        let (_, parsed) = x509_parser::parse_x509_crl(list).ok()?;
+        Some(Validity {
+            from: parsed.last_update().to_datetime(),
+            until: parsed.next_update()?.to_datetime(),
+        })
+    }
+
+    /// When both hold.
+    pub(crate) fn and(self, other: Validity) -> Validity {
         Validity {
             from: self.from.max(other.from),
             until: self.until.min(other.until),

@@ -1,8 +1,10 @@
 //! The agents' side of the gate: what it shows them, and whom each trust domain vouches for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{Part, StartError, unusable};
+use rustls::{RootCertStore, pki_types::CertificateDer};
+
+use super::{Part, StartError, disjoint::no_interception, unusable};
 use crate::{
     config::{Bundle, Digest, KeyPair},
     identity::TrustDomain,
@@ -25,24 +27,45 @@ pub(super) fn shown(certificate: &KeyPair) -> Result<tls::Shown, StartError> {
 }
 
 /// What [`bundle`] depends on.
-pub(super) fn bundle_made_of(bundle: &Bundle) -> Digest {
+pub(super) fn bundle_made_of(bundle: &Bundle, mint: Digest) -> Digest {
     let files = std::iter::once(&bundle.authorities).chain(&bundle.crls);
-    Digest::of(&format!("{bundle:?}"), files.map(|path| &**path))
+    let text = format!("{bundle:?}{mint:?}");
+    Digest::of(&text, files.map(|path| &**path))
 }
 
-/// One trust domain: its authorities, and the lists of what they revoked.
-pub(super) fn bundle(bundle: &Bundle) -> Result<tls::Bundle, StartError> {
-    let mut crls = Vec::new();
-    for list in &bundle.crls {
-        crls.extend(stores::crls(list).map_err(unusable)?);
+/// One trust domain: its authorities, and the lists of what they revoked. The `interception` authority, which signs
+/// whatever name an agent asks for, is none of them.
+pub(super) fn bundle(
+    bundle: &Bundle,
+    interception: &CertificateDer<'_>,
+) -> Result<tls::Bundle, StartError> {
+    let (mut crls, mut terms) = (Vec::new(), Vec::new());
+    for path in &bundle.crls {
+        let lists = stores::crls(path).map_err(unusable)?;
+        terms.push(Validity::of_lists(&lists, path).map_err(unusable)?);
+        crls.extend(lists);
     }
-    let authorities = stores::certificates(&bundle.authorities).map_err(unusable)?;
-    let validity = Validity::of_all(&authorities, &bundle.authorities).map_err(unusable)?;
-    let roots = stores::roots(&bundle.authorities).map_err(unusable)?;
-    tls::Bundle::new((roots, validity), crls).map_err(|error| {
+    let lists_hold = terms.into_iter().reduce(Validity::and);
+    let authorities = authorities(&bundle.authorities, interception)?;
+    tls::Bundle::new(authorities, (crls, lists_hold)).map_err(|error| {
         let authorities = bundle.authorities.display();
         StartError::because(&format!("{authorities} and its revocation lists"), error)
     })
+}
+
+/// The authorities in the file at `path`, each with the time in which it holds.
+fn authorities(
+    path: &Path,
+    interception: &CertificateDer<'_>,
+) -> Result<Vec<(RootCertStore, Validity)>, StartError> {
+    let certificates = stores::certificates(path).map_err(unusable)?;
+    let each = certificates.into_iter().map(|certificate| {
+        let validity = Validity::of_all(std::slice::from_ref(&certificate), path);
+        let validity = validity.map_err(unusable)?;
+        let root = stores::root(certificate, path).map_err(unusable)?;
+        Ok((no_interception(root, interception, path)?, validity))
+    });
+    each.collect()
 }
 
 /// What [`agents`] depends on.

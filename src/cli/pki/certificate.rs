@@ -69,6 +69,10 @@ impl Authority {
         let mut params = params(purpose.common_name(), now, until);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        // What it signs is for servers, whoever else may come to trust it.
+        if matches!(purpose, Purpose::Interception) {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        }
         if let Some(trust_domain) = &trust_domain {
             params.subject_alt_names = vec![SanType::URI(ia5(&trust_domain.id())?)];
         }

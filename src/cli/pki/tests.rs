@@ -109,7 +109,11 @@ fn authorities_sign_leaves_only_and_the_agents_one_names_its_trust_domain() {
         "ca=true pathlen=Some(0)",
         "ski",
     ];
-    assert_eq!(extensions(&certificate(&dir, INTERCEPTION_CA)), common);
+    let interception = [&common[..3], &["client=false server=true any=false", "ski"]].concat();
+    assert_eq!(
+        extensions(&certificate(&dir, INTERCEPTION_CA)),
+        interception
+    );
     assert_eq!(extensions(&certificate(&dir, GATE_CA)), common);
     let agents = [&common[..], &["uri:spiffe://example.org"]].concat();
     assert_eq!(extensions(&certificate(&dir, AGENTS_CA)), agents);
