@@ -1,1 +1,4 @@
 //! The admin listener and the settings.
+
+mod listener;
+mod settings;

@@ -1,9 +1,12 @@
 //! The outcomes that are safe, as the list names them.
 #![allow(dead_code, reason = "the sections that use it are about to come")]
 
+use std::process::Command;
+
 use crate::world::{
     World,
     agent::{Answer, Wire},
+    gate::tollgate,
     recorder::Seen,
 };
 
@@ -28,6 +31,32 @@ pub(super) async fn refused_and_closed(mut wire: Wire, statuses: &[u16], what: &
     let rest = wire.rest().await;
     assert!(rest.is_empty(), "{what}: a second answer came");
     answer
+}
+
+/// Another gate does not start with the settings of this one, as they are now; what it says of it.
+pub(super) async fn does_not_start(world: &World, what: &str) -> String {
+    let program = tollgate();
+    // one that starts all the same would go on for ever
+    let mut bounded = Command::new("timeout");
+    bounded.env_clear().arg("10").arg(program.get_program());
+    bounded
+        .args(["serve", "--config"])
+        .arg(world.dir().join("tollgate.yaml"));
+    let output = world.run(bounded).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{what}: {said}");
+    said
+}
+
+/// What `tollgate check` says of the settings as they are now, and its exit code.
+pub(super) async fn checked(world: &World) -> (Option<i32>, String) {
+    let mut check = tollgate();
+    check
+        .args(["check", "--config"])
+        .arg(world.dir().join("tollgate.yaml"));
+    let output = world.run(check).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), said)
 }
 
 /// R400 in a tunnel: 400, closed, and nothing left the gate for it.

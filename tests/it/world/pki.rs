@@ -3,13 +3,14 @@
 use std::{net::IpAddr, path::Path, sync::Arc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
-    RevokedCertParams, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, RevokedCertParams, SanType, SigningKey as _,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -25,9 +26,12 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Authority {
-        let mut params = named(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Authority::changed(name, |_| {})
+    }
+
+    /// One that was made with this change.
+    pub(crate) fn changed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+        let params = authority_params(name, change);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         Authority {
@@ -35,6 +39,40 @@ impl Authority {
             key,
             params,
         }
+    }
+
+    /// An authority that this one vouches for, made with this change.
+    pub(crate) fn intermediate(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Authority {
+        let params = authority_params(name, change);
+        let Identity { certificate, key } = self.sign(&params);
+        Authority {
+            certificate,
+            key,
+            params,
+        }
+    }
+
+    /// Another certificate of the same key (PEM).
+    pub(crate) fn under_another_name(&self, name: &str) -> String {
+        let params = authority_params(name, |_| {});
+        params.self_signed(&self.key).unwrap().pem()
+    }
+
+    /// The authority with its own key where an agent is expected.
+    pub(crate) fn as_an_agent(&self) -> Identity {
+        Identity {
+            certificate: self.certificate.clone(),
+            key: KeyPair::try_from(self.key.serialize_der()).unwrap(),
+        }
+    }
+
+    /// Its signature under these bytes.
+    pub(super) fn signature(&self, bytes: &[u8]) -> Vec<u8> {
+        self.key.sign(bytes).unwrap()
     }
 
     /// Signs what `params` asks for, however odd.
@@ -73,6 +111,15 @@ impl Authority {
 
     /// The list of the certificates that it takes back (PEM).
     pub(crate) fn revokes(&self, identities: &[&Identity]) -> String {
+        self.list_of(identities, |_| {}).pem().unwrap()
+    }
+
+    /// The same, made with this change.
+    pub(crate) fn list_of(
+        &self,
+        identities: &[&Identity],
+        change: impl FnOnce(&mut CertificateRevocationListParams),
+    ) -> CertificateRevocationList {
         let now = OffsetDateTime::now_utc();
         let revoked = |identity: &&Identity| {
             let (_, parsed) =
@@ -84,7 +131,7 @@ impl Authority {
                 invalidity_date: None,
             }
         };
-        let list = CertificateRevocationListParams {
+        let mut list = CertificateRevocationListParams {
             this_update: now - Duration::hours(1),
             next_update: now + Duration::days(1),
             crl_number: 1.into(),
@@ -92,8 +139,9 @@ impl Authority {
             revoked_certs: identities.iter().map(revoked).collect(),
             key_identifier_method: self.params.key_identifier_method.clone(),
         };
+        change(&mut list);
         let issuer = Issuer::from_params(&self.params, &self.key);
-        list.signed_by(&issuer).unwrap().pem().unwrap()
+        list.signed_by(&issuer).unwrap()
     }
 
     /// Writes `name.crt` and `name.key`.
@@ -217,6 +265,15 @@ fn server_name(name: &str) -> SanType {
     }
 }
 
+/// What an authority that signs leaves only asks for, but for this change.
+fn authority_params(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = named(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    change(&mut params);
+    params
+}
+
 /// Valid from an hour ago, for a day.
 fn named(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -240,6 +297,34 @@ pub(crate) fn client_config(roots: RootCertStore, identity: Option<&Identity>) -
             .unwrap(),
         None => builder.with_no_client_auth(),
     }
+}
+
+/// A TLS client that trusts `roots` and shows this chain, whatever is in it.
+pub(crate) fn client_showing(
+    roots: RootCertStore,
+    chain: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+) -> ClientConfig {
+    let shown = Arc::new(CertifiedKey::new(chain, signing_key(key)));
+    let mut config = client_config(roots, None);
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(shown));
+    config
+}
+
+/// A TLS server that shows this chain, whatever is in it.
+pub(crate) fn server_showing(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> ServerConfig {
+    let shown = Arc::new(CertifiedKey::new(chain, signing_key(key)));
+    ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
+}
+
+/// What signs with `key`.
+pub(crate) fn signing_key(key: &KeyPair) -> Arc<dyn rustls::sign::SigningKey> {
+    let der = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    provider().key_provider.load_private_key(der).unwrap()
 }
 
 /// A TLS server that shows `identity` and speaks HTTP/1.1.
