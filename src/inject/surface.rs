@@ -3,12 +3,14 @@
 //! Each case takes the gate's own way from the bytes of a request to what would leave. What should happen is worked out
 //! a second time from the words of the case, by other means. Cases are made of few words, so that they often meet.
 
-use std::{convert::Infallible, net::IpAddr, sync::Mutex};
+use std::{
+    convert::Infallible, fs::Permissions, net::IpAddr, os::unix::fs::PermissionsExt, sync::Mutex,
+};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 use time::{Date, macros::date};
 use tokio::{io::AsyncWriteExt, sync::oneshot};
 
@@ -305,7 +307,7 @@ struct Gate {
     resolver: Resolver,
     pins: Pins,
     entries: Vec<Entry>,
-    _files: Vec<NamedTempFile>,
+    _dir: TempDir,
 }
 
 impl Gate {
@@ -325,18 +327,14 @@ impl Gate {
             header,
             Placement::Query(Parameter::parse("app_id").unwrap()),
         ];
-        let files: Vec<NamedTempFile> = SECRETS
-            .iter()
-            .map(|secret| {
-                let file = NamedTempFile::new().unwrap();
-                std::fs::write(file.path(), secret).unwrap();
-                file
-            })
-            .collect();
+        let dir = TempDir::new().unwrap();
         let day = Duration::from_secs(24 * 3600);
         let lease_names = LeaseNames::random().unwrap();
-        let entries = files.iter().zip(places).map(|(file, place)| {
-            let path = file.path().to_owned();
+        let secrets = SECRETS.iter().enumerate().zip(places);
+        let entries = secrets.map(|((number, secret), place)| {
+            let path = dir.path().join(number.to_string());
+            std::fs::write(&path, secret).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             Entry::new(Source::File { path }, place, day, lease_names.clone())
         });
         Gate {
@@ -344,7 +342,7 @@ impl Gate {
             resolver: Resolver::new(&[], Arc::from([])).unwrap(),
             pins: pins.into(),
             entries: entries.collect(),
-            _files: files,
+            _dir: dir,
         }
     }
 

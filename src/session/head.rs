@@ -77,8 +77,8 @@ impl Future for Head {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if !self.begun && self.heard.anything() {
             self.begun = true;
-            let deadline = Instant::now() + HEAD_TIMEOUT;
-            self.sleep.as_mut().reset(deadline.into());
+            let deadline = tokio::time::Instant::now() + HEAD_TIMEOUT;
+            self.sleep.as_mut().reset(deadline);
         }
         self.sleep.as_mut().poll(cx)
     }

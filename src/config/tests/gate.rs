@@ -279,19 +279,19 @@ fn admin_and_drain_delay() {
     admin: unix:/run/tollgate/admin.sock
       nothing
     admin: 0.0.0.0:9901
-      tollgate.yaml:68:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:69:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: '[::]:9901'
-      tollgate.yaml:68:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:69:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: 192.0.2.1:9901
-      tollgate.yaml:68:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:69:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: localhost:9901
-      tollgate.yaml:68:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+      tollgate.yaml:69:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     admin: 'unix:'
-      tollgate.yaml:68:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+      tollgate.yaml:69:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
     drain_delay: 0s
       nothing
     drain_delay: 0
-      tollgate.yaml:72:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:73:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -335,7 +335,7 @@ fn events_and_bounds() {
     connections: '4096' 
       tollgate.yaml:41:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
     drain: 10 
-      tollgate.yaml:42:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:43:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -358,7 +358,7 @@ fn the_other_files() {
     # revoked: revoked
       nothing
     revoked: null
-      tollgate.yaml:47:10: the value is missing; write one, or take the key away if it is optional
+      tollgate.yaml:48:10: the value is missing; write one, or take the key away if it is optional
     "#);
 }
 
@@ -370,10 +370,10 @@ fn timeouts() {
         ("answer: 10m ", "first_byte: 10m "),
     ]), @r#"
     connect: 5 
-      tollgate.yaml:62:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:63:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
     request: 0s 
-      tollgate.yaml:63:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:64:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
     first_byte: 10m 
-      tollgate.yaml:64:3: unknown key "first_byte"; the keys here are connect, request, answer
+      tollgate.yaml:65:3: unknown key "first_byte"; the keys here are connect, request, answer
     "#);
 }
