@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod pki;
 pub(crate) mod quickstart;
 pub(crate) mod ready;
+mod seal;
 pub(crate) mod serve;
 pub(crate) mod test;
 
@@ -57,6 +58,10 @@ pub fn main() -> ExitCode {
 
 /// Runs the command that `args` name; the first of them is the program.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Err(failure) = seal::seal() {
+        eprintln!("tollgate: {failure}");
+        return failure.code();
+    }
     let line = match CommandLine::try_parse_from(args) {
         Ok(line) => line,
         Err(said) => {

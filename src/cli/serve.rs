@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use time::OffsetDateTime;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::Failure;
 use crate::{
@@ -95,21 +97,48 @@ async fn wind_down(signals: &mut Signals, end: &Announce, delay: Duration) {
 
 /// Sets up what the gate says of itself: to stderr, never a call's data.
 fn speak(serve: &Serve) {
-    let builder = tracing_subscriber::fmt()
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         // Told on stderr, they would panic whenever stderr cannot be written to.
         .log_internal_errors(false)
-        .with_env_filter(filter(serve.level))
+        .with_ansi(false)
         .with_target(false);
+    let listening = tracing_subscriber::registry().with(own_words(serve.level));
     match serve.speech {
-        Speech::Text => builder.with_ansi(false).init(),
-        Speech::Json => builder.json().init(),
+        Speech::Text => listening.with(lines).init(),
+        Speech::Json => listening.with(lines.json()).init(),
     }
 }
 
-/// What of `level` is said; nothing from the Vault client's own libraries, whose records may carry what they received.
-pub(crate) fn filter(level: LevelFilter) -> EnvFilter {
-    EnvFilter::new(format!(
-        "{level},vaultrs=off,rustify=off,hyper=warn,reqwest=warn,hickory=warn"
-    ))
+/// The gate's own words up to `level`, and nobody else's at any: what a library says of itself may be what it carries,
+/// and whatever of it matters comes back as an error.
+pub(crate) fn own_words(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::OFF)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn no_library_is_heard_at_any_level() {
+        let words = own_words(LevelFilter::TRACE);
+        assert!(words.would_enable("tollgate::proxy", &Level::TRACE));
+        for library in [
+            "hyper",
+            "hyper_util",
+            "h2",
+            "rustls",
+            "reqwest",
+            "rustify",
+            "vaultrs",
+            "hickory_resolver",
+        ] {
+            assert!(!words.would_enable(library, &Level::ERROR), "{library}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::cli::serve;
 
@@ -21,11 +22,13 @@ impl Speech {
     pub(super) fn listen() -> Speech {
         let speech = Speech::default();
         let writer = speech.clone();
-        let listening = tracing_subscriber::fmt()
+        let lines = fmt::layer()
             .log_internal_errors(false)
             .with_writer(move || writer.clone())
-            .with_env_filter(serve::filter(LevelFilter::DEBUG))
-            .with_ansi(false)
+            .with_ansi(false);
+        let listening = tracing_subscriber::registry()
+            .with(serve::own_words(LevelFilter::DEBUG))
+            .with(lines)
             .try_init();
         // Where somebody listens already, that one hears it.
         drop(listening);
