@@ -176,11 +176,13 @@ impl Record {
         source: &Source,
         snapshot: &Arc<str>,
     ) -> Result<Record, Unavailable> {
-        let room = log.reserve(log::LINES_PER_CALL).inspect_err(|_| {
-            let metrics = log.metrics();
-            metrics.refusals_unrecorded.count();
-            metrics.nobody.refusals.count(Reason::AuditUnavailable);
-        })?;
+        let room = log
+            .reserve(log::LINES_PER_CALL, &source.window)
+            .inspect_err(|_| {
+                let metrics = log.metrics();
+                metrics.refusals_unrecorded.count();
+                metrics.nobody.refusals.count(Reason::AuditUnavailable);
+            })?;
         Ok(Record(Box::new(Open {
             window: source.window.clone(),
             cut: source.cut.clone(),
@@ -385,7 +387,11 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.closed {
-            self.end(self.cut.outcome());
+            let outcome = match std::thread::panicking() {
+                true => Outcome::Defect,
+                false => self.cut.outcome(),
+            };
+            self.end(outcome);
         }
     }
 }
@@ -420,14 +426,14 @@ pub(crate) fn started(
     admin: Option<String>,
     snapshot: &str,
 ) -> Result<(), Unavailable> {
-    let mut room = log.reserve(1)?;
+    let mut room = log.reserve_own()?;
     room.append(&shape::started(listen, admin.as_deref(), snapshot));
     Ok(())
 }
 
 /// Writes that the gate stopped, and how the calls that were open ended.
 pub(crate) fn stopped(log: &Log, outcome: &'static str) {
-    if let Ok(mut room) = log.reserve(1) {
+    if let Ok(mut room) = log.reserve_own() {
         room.append(&shape::stopped(outcome));
     }
 }

@@ -264,6 +264,7 @@ impl Closed for Outcome {
         Outcome::MadeWay,
         Outcome::DrainDeadline,
         Outcome::DrainAtOnce,
+        Outcome::Defect,
     ];
 
     fn place(self) -> usize {

@@ -21,6 +21,8 @@ pub(crate) enum Outcome {
     DrainDeadline,
     /// The gate was told to end at once.
     DrainAtOnce,
+    /// A defect of the gate's own ended it.
+    Defect,
 }
 
 impl Outcome {
@@ -35,6 +37,7 @@ impl Outcome {
             Outcome::MadeWay => "made_way",
             Outcome::DrainDeadline => "drain_deadline",
             Outcome::DrainAtOnce => "drain_at_once",
+            Outcome::Defect => "defect",
         }
     }
 }

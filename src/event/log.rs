@@ -5,8 +5,9 @@
 //! a sink cannot be written to, lines are kept and no new room is given: no record, no call. The writer itself opens
 //! its files anew when it is asked to, between two writes, so that each line is in exactly one of them.
 
+mod room;
+
 use std::{
-    collections::HashMap,
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -15,8 +16,10 @@ use std::{
 
 use tokio::sync::watch;
 
+pub(crate) use self::room::Room;
+
 use super::{
-    counted::Window,
+    counted::{Window, Windows},
     sink::{Reopened, Sink},
 };
 use crate::{metrics::Metrics, outcome::Cut};
@@ -35,8 +38,10 @@ const COUNT_TIME: Duration = Duration::from_secs(1);
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the writer waits before it tries a failing sink again.
 const RETRY_TIME: Duration = Duration::from_millis(100);
-/// Identities whose refusals are counted apart; those above share one count.
-const WINDOWS_MAX: usize = 4096;
+/// One identity has this part of the lines that may wait for a slow sink, in what is written and in what is next to be.
+const IDENTITY_SHARE: usize = 8;
+/// Identities that are remembered besides those who are connected.
+const WINDOWS_SPARE: usize = 4096;
 
 /// The log: cheap to clone, shared by every call.
 #[derive(Debug, Clone)]
@@ -49,7 +54,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     handed: watch::Sender<u64>,
-    windows: Mutex<HashMap<Arc<str>, Arc<Window>>>,
+    windows: Windows,
     metrics: Arc<Metrics>,
     /// Why every open call is cut off, once they are.
     cut: Cut,
@@ -64,9 +69,11 @@ struct Queue {
     taken: usize,
     /// The number of the last line appended.
     last: u64,
+    /// The number of the batch that `bytes` will be.
+    batch: u64,
     /// Whether somebody waits for a line in `bytes`.
     urgent: bool,
-    /// Whether a sink cannot be written to.
+    /// Whether a sink cannot be written to, or there is nobody to write any more.
     failing: bool,
     /// Whether the files are to be opened anew.
     reopening: bool,
@@ -82,14 +89,6 @@ pub(crate) struct Depth {
     pub(crate) lines_max: usize,
     /// Whether a sink cannot be written to.
     pub(crate) failing: bool,
-}
-
-/// Room for lines, given back when dropped.
-#[derive(Debug)]
-#[must_use = "room is for a line"]
-pub(crate) struct Room {
-    log: Log,
-    lines: usize,
 }
 
 /// The log cannot take a line.
@@ -115,7 +114,7 @@ impl Log {
             queue: Mutex::default(),
             wake: Condvar::new(),
             handed: watch::Sender::new(0),
-            windows: Mutex::default(),
+            windows: Windows::up_to(calls_max + WINDOWS_SPARE),
             metrics,
             cut: Cut::default(),
         };
@@ -124,6 +123,7 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("events".into())
             .spawn(move || {
+                let _told = Silence(writing.clone());
                 Writing {
                     log: writing,
                     sinks,
@@ -133,17 +133,22 @@ impl Log {
         Ok((log.clone(), Writer { log, thread }))
     }
 
-    /// Room for `lines` lines, if the log can take them.
-    pub(crate) fn reserve(&self, lines: usize) -> Result<Room, Unavailable> {
+    /// Room for `lines` lines about the identity of `window`, if the log can take them and it has not more than its
+    /// part of what waits.
+    pub(super) fn reserve(&self, lines: usize, window: &Arc<Window>) -> Result<Room, Unavailable> {
         let mut queue = self.queue();
-        if queue.failing || queue.closing || queue.taken + lines > self.0.lines_max {
+        let full = queue.taken + lines > self.0.lines_max
+            || window.lines_in(queue.batch) >= self.0.lines_max / IDENTITY_SHARE;
+        if queue.failing || queue.closing || full {
             return Err(Unavailable);
         }
         queue.taken += lines;
-        Ok(Room {
-            log: self.clone(),
-            lines,
-        })
+        Ok(Room::of(self, lines, window))
+    }
+
+    /// Room for a line about no identity.
+    pub(super) fn reserve_own(&self) -> Result<Room, Unavailable> {
+        self.reserve(1, &self.window(""))
     }
 
     /// How full the queue is.
@@ -172,71 +177,13 @@ impl Log {
         self.0.wake.notify_one();
     }
 
-    /// The count of refusals for `identity`.
+    /// The part of `identity`.
     pub(super) fn window(&self, identity: &str) -> Arc<Window> {
-        let mut windows = self
-            .0
-            .windows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let key = if windows.len() < WINDOWS_MAX || windows.contains_key(identity) {
-            identity
-        } else {
-            ""
-        };
-        windows.entry(key.into()).or_default().clone()
+        self.0.windows.of(identity)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Room {
-    /// The log that gave it.
-    pub(super) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Appends one line, which ends in a newline; the answer is its number. Room for it must be left.
-    pub(crate) fn append(&mut self, line: &[u8]) -> u64 {
-        debug_assert!(self.lines > 0, "a line without room");
-        self.lines = self.lines.saturating_sub(1);
-        let mut queue = self.log.queue();
-        let before = queue.bytes.len();
-        queue.bytes.extend_from_slice(line);
-        queue.waiting += 1;
-        queue.last += 1;
-        // The first line starts the wait for others, the one that fills the batch ends it. To wake the writer is a system
-        // call, so it is not done for those that follow while the writer is on its way.
-        let fills = before < BATCH_BYTES && queue.bytes.len() >= BATCH_BYTES;
-        if before == 0 || fills {
-            self.log.0.wake.notify_one();
-        }
-        queue.last
-    }
-
-    /// Appends one line and waits until it was handed to the operating system.
-    pub(crate) async fn hand_over(&mut self, line: &[u8]) -> Result<(), Unavailable> {
-        let mut handed = self.log.0.handed.subscribe();
-        let number = self.append(line);
-        self.log.queue().urgent = true;
-        self.log.0.wake.notify_one();
-        let waiting =
-            tokio::time::timeout(HANDOVER_TIMEOUT, handed.wait_for(|last| *last >= number)).await;
-        waiting
-            .ok()
-            .and_then(Result::ok)
-            .map(drop)
-            .ok_or(Unavailable)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if self.lines > 0 {
-            self.log.queue().taken -= self.lines;
-        }
     }
 }
 
@@ -253,6 +200,18 @@ impl Writer {
             tracing::error!(
                 "events were lost: a sink made its writer wait for too long at the end"
             );
+        }
+    }
+}
+
+/// Held by the writer thread: if it ends by a defect, nothing is written any more, and so no call is made.
+struct Silence(Log);
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue().failing = true;
+            tracing::error!("events are not written any more; calls are refused until a restart");
         }
     }
 }
@@ -289,7 +248,7 @@ impl Writing {
         loop {
             if counted.elapsed() >= COUNT_TIME || queue.closing {
                 *counted = Instant::now();
-                let lines = self.counted_lines();
+                let lines = self.log.0.windows.lines();
                 queue.bytes.extend_from_slice(&lines);
             }
             let now = queue.urgent || queue.closing || queue.reopening;
@@ -313,25 +272,13 @@ impl Writing {
             }
         }
         queue.urgent = false;
+        queue.batch += 1;
         std::mem::swap(batch, &mut queue.bytes);
         (
             std::mem::take(&mut queue.waiting),
             queue.last,
             queue.closing,
         )
-    }
-
-    fn counted_lines(&self) -> Vec<u8> {
-        let windows = self
-            .log
-            .0
-            .windows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        windows
-            .iter()
-            .flat_map(|(identity, window)| window.line(identity))
-            .collect()
     }
 
     /// Writes `batch` to every sink; keeps at it until all have it, or until the log is closing and no file is to be

@@ -36,11 +36,16 @@ impl Sink {
     /// would write it a second time.
     pub(crate) fn stdout() -> io::Result<Sink> {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Sink {
-            file: stdout.into(),
+        Ok(Sink::of(stdout.into()))
+    }
+
+    /// A file that is open, and has no name to be opened anew by.
+    pub(super) fn of(file: File) -> Sink {
+        Sink {
+            file,
             path: None,
             taken: 0,
-        })
+        }
     }
 
     /// Opens a file for appending; a new one is readable by its owner only.
