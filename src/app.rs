@@ -9,6 +9,7 @@ mod parts;
 mod reload;
 mod revocation;
 mod rotation;
+mod unheeded;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,11 +22,13 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::{descriptors::Fitting, parts::Parts, reload::Reloader, rotation::Rotation};
+use self::{
+    descriptors::Fitting, parts::Parts, reload::Reloader, rotation::Rotation, unheeded::Unheeded,
+};
 use crate::{
     admin::{self, Admin, View},
     config::{self, RevokedFile, Settings},
-    event::{self, Writer},
+    event::{self, Log, Writer},
     limit::Limits,
     live::{Look, Register},
     proxy::Gate,
@@ -46,6 +49,7 @@ pub(crate) struct App {
     reloader: Reloader,
     revoked: watch::Receiver<RevokedFile>,
     rotation: Rotation,
+    _unheeded: Unheeded,
     address: SocketAddr,
 }
 
@@ -81,7 +85,9 @@ impl StartError {
 impl App {
     /// Builds a gate from `settings` and binds its listener.
     pub(crate) async fn start(settings: Settings) -> Result<App, StartError> {
-        // First of all: unlistened to, either signal would end the process.
+        // First of all: unlistened to, each of these signals would end the process.
+        let unheeded = Unheeded::listen()
+            .map_err(|error| StartError::because("signals cannot be listened to", error))?;
         let rotation = Rotation::listen()
             .map_err(|error| StartError::because("SIGUSR1 cannot be listened to", error))?;
         let hangups = signal(SignalKind::hangup())
@@ -136,6 +142,7 @@ impl App {
             writer,
             revoked,
             rotation,
+            _unheeded: unheeded,
             address,
         })
     }
@@ -156,7 +163,11 @@ impl App {
         if let Some(admin) = self.admin {
             beside.spawn(admin.serve(ending.clone()));
         }
-        let drained = self.server.run(ending).await;
+        let drained = tokio::select! {
+            biased;
+            drained = self.server.run(ending) => drained,
+            () = broken(&mut beside, &self.gate.log) => Drained::Defect,
+        };
         beside.shutdown().await;
         self.gate.snapshot.load().upstream.close();
         stop.now(Phase::Closing);
@@ -181,6 +192,21 @@ async fn admin(admin: Option<&config::Admin>) -> Result<Option<admin::Listener>,
         .map_err(|error| StartError::not_bound(admin, &error))
 }
 
+/// Waits until a task of `parts` panics, and tells the open calls so. A gate that went on without one would look whole
+/// and follow no revocation, for example, so it ends, and whoever runs it starts another.
+async fn broken(parts: &mut JoinSet<()>, log: &Log) {
+    loop {
+        match parts.join_next().await {
+            Some(Err(error)) if error.is_panic() => break,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+    if let Some(outcome) = Drained::Defect.cut() {
+        log.cut().tell(outcome);
+    }
+}
+
 async fn sweep(gate: Arc<Gate>) {
     let mut ticks = interval(SWEEP_TIME);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -190,5 +216,26 @@ async fn sweep(gate: Arc<Gate>) {
         snapshot.upstream.sweep();
         gate.limits.forget_unused();
         gate.register.review(&snapshot, Look::Clock, &gate.log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Sink, metrics::Metrics, outcome::Outcome};
+
+    #[tokio::test]
+    async fn a_part_that_panics_is_told_and_one_that_ends_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let sinks = vec![Sink::file(&directory.path().join("events")).unwrap()];
+        let (log, writer) = Log::start(sinks, 1, Arc::new(Metrics::new())).unwrap();
+        let mut parts = JoinSet::new();
+        parts.spawn(async {});
+        parts.spawn(std::future::pending());
+        parts.spawn(async { panic!("a defect") });
+        broken(&mut parts, &log).await;
+        assert_eq!(parts.len(), 1);
+        assert_eq!(log.cut().outcome(), Outcome::Defect);
+        writer.finish();
     }
 }

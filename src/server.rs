@@ -25,6 +25,8 @@ pub(crate) enum Drained {
     Deadline,
     /// The rest were cut off because a second signal said so.
     AtOnce,
+    /// All were cut off, since a defect ended a part that the gate cannot be without.
+    Defect,
 }
 
 impl Drained {
@@ -34,15 +36,17 @@ impl Drained {
             Drained::Complete => "drained",
             Drained::Deadline => "deadline",
             Drained::AtOnce => "at_once",
+            Drained::Defect => "defect",
         }
     }
 
     /// How the calls ended that were cut off, if any were.
-    fn cut(self) -> Option<Outcome> {
+    pub(crate) fn cut(self) -> Option<Outcome> {
         match self {
             Drained::Complete => None,
             Drained::Deadline => Some(Outcome::DrainDeadline),
             Drained::AtOnce => Some(Outcome::DrainAtOnce),
+            Drained::Defect => Some(Outcome::Defect),
         }
     }
 }

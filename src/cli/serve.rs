@@ -56,6 +56,9 @@ pub(crate) fn run(serve: &Serve) -> Result<(), Failure> {
         Drained::Complete => Ok(()),
         Drained::Deadline => Err(Failure::Deadline),
         Drained::AtOnce => Err(Failure::AtOnce),
+        Drained::Defect => Err(Failure::Run(
+            "a defect ended a part that the gate cannot be without".to_owned(),
+        )),
     }
 }
 
