@@ -26,7 +26,10 @@ use rustls::{
 use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
 
-use super::stores::{self, StoreError};
+use super::{
+    stores::{self, StoreError},
+    validity::Validity,
+};
 use crate::{metrics::Counter, target::Host};
 
 /// How long a leaf holds.
@@ -45,7 +48,8 @@ const HOSTS_OF_ROLE_MAX: usize = 256;
 pub(crate) struct Mint {
     issuer: Issuer<'static, KeyPair>,
     authority: CertificateDer<'static>,
-    authority_ends: OffsetDateTime,
+    /// When the authority holds.
+    holds: Validity,
     leaf_key: KeyPair,
     /// The same key, as handshakes use it.
     signing_key: Arc<dyn SigningKey>,
@@ -124,14 +128,14 @@ impl Mint {
                 certificate.display()
             )));
         }
-        let authority_ends = parsed.validity().not_after.to_datetime();
+        let holds = Validity::of_all(std::slice::from_ref(&authority), certificate)?;
         let (provider, leaf_key) = (super::provider(), KeyPair::generate()?);
         let signing_key = PrivateKeyDer::try_from(leaf_key.serialize_der())
             .map_err(|error| MintError(error.to_owned()))?;
         let signing_key = provider.key_provider.load_private_key(signing_key)?;
         Ok(Mint {
             issuer: Issuer::from_ca_cert_der(&authority, key)?,
-            authority_ends,
+            holds,
             authority,
             leaf_key,
             signing_key,
@@ -149,6 +153,13 @@ impl Mint {
         keep_for: Option<&Arc<str>>,
     ) -> Result<Arc<ServerConfig>, MintError> {
         let now = OffsetDateTime::now_utc();
+        // By a clock that is wrong a leaf would be made for a time that is not, or for one after the authority's end.
+        if !self.holds.covers(now) {
+            return Err(MintError(format!(
+                "the interception authority holds from {} until {}, and it is {now}",
+                self.holds.from, self.holds.until
+            )));
+        }
         if let Some(kept) = self.kept().get(host).filter(|kept| now < kept.until) {
             return Ok(kept.config.clone());
         }
@@ -171,7 +182,7 @@ impl Mint {
 
     /// When the authority ends.
     pub(crate) fn authority_ends(&self) -> OffsetDateTime {
-        self.authority_ends
+        self.holds.until
     }
 
     /// Leaves made so far.
@@ -207,7 +218,7 @@ impl Mint {
                 .push(DnType::CommonName, host.as_str());
         }
         params.not_before = now - LEAF_SKEW;
-        params.not_after = (now + LEAF_LIFETIME).min(self.authority_ends);
+        params.not_after = (now + LEAF_LIFETIME).min(self.holds.until);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -280,4 +291,40 @@ pub(crate) fn names(host: &Host, hello: &ClientHello<'_>) -> bool {
     hello
         .server_name()
         .is_none_or(|name| Host::parse(name).is_ok_and(|named| named == *host))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, ops::Range, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    /// A mint whose authority holds between these days from now.
+    fn holding(days: Range<i64>) -> Mint {
+        let now = OffsetDateTime::now_utc();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.not_before = now + Duration::days(days.start);
+        params.not_after = now + Duration::days(days.end);
+        let key = KeyPair::generate().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let [certificate_file, key_file] =
+            ["ca.crt", "ca.key"].map(|name| directory.path().join(name));
+        fs::write(&certificate_file, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
+        Mint::load(&certificate_file, &key_file).unwrap()
+    }
+
+    #[test]
+    fn no_leaf_is_made_outside_the_time_of_the_authority() {
+        let host = Host::parse("api.a.test").unwrap();
+        assert!(holding(-1..1).config(&host, None).is_ok());
+        for days in [-2..-1, 1..2] {
+            let mint = holding(days);
+            assert!(mint.config(&host, None).is_err());
+            assert_eq!(mint.minted(), 0);
+        }
+    }
 }
