@@ -40,7 +40,7 @@ use builder::Builder;
 use canary::Canaries;
 use dns::Dns;
 use events::Events;
-use gate::Gate;
+use gate::{Gate, Launch};
 use patience::until;
 use pki::{Identity, Pki};
 use recorder::Recorder;
@@ -213,6 +213,16 @@ impl World {
                 .then_some(())
         })
         .await;
+    }
+
+    /// Ends the gate as a power cut would, and starts another one with the same settings, whose events alone are those
+    /// of the world.
+    pub(crate) async fn starts_again(&mut self) {
+        self.gate.kill();
+        self.events.begin_anew();
+        self.gate = Gate::start(self.dir.path(), Launch::default());
+        self.listen = self.gate.listening(&self.events).await;
+        self.quiet_descriptors = self.gate.descriptors();
     }
 
     /// Notes bytes that another program received as an agent.

@@ -7,7 +7,10 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -26,6 +29,8 @@ static SCHEMA: LazyLock<Option<jsonschema::Validator>> = LazyLock::new(|| {
 #[derive(Clone)]
 pub(crate) struct Events {
     path: Arc<PathBuf>,
+    /// Where in the file the events of the gate begin.
+    from: Arc<AtomicUsize>,
     /// Whether the gate writes into the file itself, so that nothing lies between the two.
     direct: bool,
     permits: Arc<Mutex<Permits>>,
@@ -42,13 +47,23 @@ impl Events {
     pub(crate) fn at(path: PathBuf, direct: bool) -> Events {
         Events {
             path: Arc::new(path),
+            from: Arc::default(),
             direct,
             permits: Arc::default(),
         }
     }
 
-    /// The file as it is.
+    /// What stands there by now is another gate's.
+    pub(super) fn begin_anew(&self) {
+        self.from.store(self.file().len(), Ordering::Relaxed);
+    }
+
+    /// The file as it is, but for what another gate wrote.
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.file().split_off(self.from.load(Ordering::Relaxed))
+    }
+
+    fn file(&self) -> Vec<u8> {
         std::fs::read(&*self.path).unwrap_or_default()
     }
 
@@ -130,10 +145,11 @@ impl Permits {
             .map_or(0, |end| end + 1);
         self.read_bytes += complete as u64;
         let lines = std::str::from_utf8(&more[..complete]).expect("events are UTF-8");
-        let permits = lines
+        // a gate that was killed may have left a part of a line, and the whole log is looked at in the end
+        let events = lines
             .lines()
-            .map(parse)
-            .filter(|event| event["kind"] == "allowed");
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let permits = events.filter(|event| event["kind"] == "allowed");
         self.events.extend(permits);
     }
 }
