@@ -85,22 +85,30 @@ pub(crate) fn open_to_all(path: &Path, seen: &Metadata) -> io::Result<Option<Ope
     }
     let real = fs::canonicalize(path)?;
     for directory in [path, &real].map(directory_of) {
-        if let Some(open) = directory_open_to_all(directory)? {
+        if let Some(open) = exchangeable_in(directory)? {
             return Ok(Some(open));
         }
     }
     Ok(None)
 }
 
-/// The same of a directory: what lets everybody put files into it, or another directory in its place.
+/// The same of a directory all of whose files count: what lets everybody put one into it.
 ///
 /// # Errors
 /// The system does not say it.
 pub(crate) fn directory_open_to_all(directory: &Path) -> io::Result<Option<OpenToAll>> {
-    for (height, place) in fs::canonicalize(directory)?.ancestors().enumerate() {
+    match OpenToAll::seen(directory, fs::metadata(directory)?.mode())? {
+        Some(itself) => Ok(Some(itself)),
+        None => exchangeable_in(directory),
+    }
+}
+
+/// What lets everybody take away what is in `directory`, and put something else in its place. Where the sticky bit is
+/// set they may only add names.
+fn exchangeable_in(directory: &Path) -> io::Result<Option<OpenToAll>> {
+    for place in fs::canonicalize(directory)?.ancestors() {
         let mode = fs::metadata(place)?.mode();
-        // with the sticky bit others may add names, but not take away those that are there
-        if height > 0 && mode & STICKY != 0 {
+        if mode & STICKY != 0 {
             continue;
         }
         if let Some(open) = OpenToAll::seen(place, mode)? {
@@ -166,12 +174,7 @@ mod tests {
             let open = super::open_to_all(path, &fs::metadata(path).unwrap()).unwrap();
             open.map(|open| open.place)
         };
-        for (place, mode) in [
-            (&path, 0o602),
-            (&inner, 0o702),
-            (&inner, 0o1777),
-            (&above, 0o777),
-        ] {
+        for (place, mode) in [(&path, 0o602), (&inner, 0o702), (&above, 0o777)] {
             let usual = fs::metadata(place).unwrap().mode();
             set_mode(place, mode);
             for path in [&path, &link] {
@@ -180,8 +183,10 @@ mod tests {
             }
             set_mode(place, usual);
         }
-        // names that are there stay there
-        set_mode(&above, 0o1777);
+        // names that are there stay there, and only a directory is what can be added to it
+        set_mode(&inner, 0o1777);
+        let told = directory_open_to_all(&inner).unwrap();
+        assert_eq!(told.map(|open| open.mode), Some(0o1777));
         set_mode(&path, 0o664);
         assert_eq!((open_to_all(&path), open_to_all(&link)), (None, None));
     }

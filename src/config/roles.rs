@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     identity::SpiffeId,
+    regular,
     scope::{Rate, Role},
 };
 
@@ -77,6 +78,10 @@ pub(super) fn manifests(directory: &Path, findings: &Findings) -> Option<Vec<(St
             return None;
         }
     };
+    if let Ok(Some(open_to_all)) = regular::directory_open_to_all(directory) {
+        let instead = "whoever adds a manifest there says what is allowed";
+        findings.mistake(&at, Wrong::new(open_to_all.to_string(), instead));
+    }
     let paths = entries.iter().map(fs::DirEntry::path);
     let mut manifests: Vec<(String, PathBuf)> =
         paths.filter_map(|path| manifest(path, findings)).collect();

@@ -215,8 +215,8 @@ mod tests {
     async fn refuses_a_file_in_whose_place_everybody_may_put_another() {
         let dir = TempDir::new().unwrap();
         let path = file(&dir, "token", b"s3cret", 0o600);
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        assert_eq!(fault(&path).await, FileFault::OpenToAll { mode: 0o1777 });
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(fault(&path).await, FileFault::OpenToAll { mode: 0o777 });
     }
 
     #[tokio::test]
