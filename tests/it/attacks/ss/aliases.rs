@@ -92,9 +92,16 @@ async fn ss_07_a_connection_that_rests_is_of_no_use_once_its_address_or_its_exce
     // the name moves to where no agent may go
     world.dns.answers("api.a.test", &["10.0.0.5"]);
     World::says_no(&call(&mut tunnel, &world).await, Reason::AddressForbidden);
+    // and to where nobody is
+    world.dns.answers("api.a.test", &["127.0.0.10"]);
+    World::says_no(
+        &call(&mut tunnel, &world).await,
+        Reason::UpstreamUnreachable,
+    );
     world.dns.answers("api.a.test", &[&own]);
     assert_eq!(call(&mut tunnel, &world).await.status, 200);
-    assert_eq!(upstream.connections().len(), 1, "it rested meanwhile");
+    let requests = upstream.requests().len();
+    assert_eq!(requests, 2);
     // the address is open no more
     world.becomes(reader().guarded("api.a.test"));
     world.reload().await;

@@ -62,7 +62,7 @@ async fn gets_no_secret(mood: Mood) {
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = reader().start().await;
     let vault = world.vault();
-    for scheme in ["http", "https"] {
+    for scheme in ["https", "http"] {
         vault.sends_elsewhere(&format!("{scheme}://{}", elsewhere.local_addr().unwrap()));
         vault.is(mood);
         fails_closed(&world, &format!("{mood:?}")).await;
