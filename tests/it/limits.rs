@@ -147,11 +147,13 @@ pub(crate) async fn refuses_an_identity_that_tries_too_often() {
 async fn a_new_connection_of_a_spent_identity_is_told_so_once_whatever_it_asks() {
     let world = World::new()
         .role("reader", "GET api.a.test/v1/**")
-        .setting("attempts: 1/h")
+        .setting("attempts: 2/h")
         .start()
         .await;
     let agent = world.agent("reader");
-    let _first = agent.wire().await;
+    // its answer says that the connection was counted, and itself
+    let denied = agent.call("GET http://denied.test/v1/x").await;
+    World::says_no(&denied, Reason::NoRule);
     let call = agent.absolute("GET http://api.a.test/v1/x", "", "");
     for call in [
         call.as_str(),
