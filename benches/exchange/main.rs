@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark's figures are its output")]
 
+#[allow(dead_code, reason = "the other benchmark on this stage uses the rest")]
 mod stage;
 
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{Empty, Full};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::{
     Request, Response,
     body::{Bytes, Incoming},
@@ -30,7 +30,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-const HOST: &str = "api.bench.test";
+pub(crate) const HOST: &str = "api.bench.test";
+/// Under which one role may ask for any name.
+pub(crate) const WILDCARD: &str = "hostile.bench.test";
 const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 /// What the upstream answers: a JSON of ordinary size.
 const ANSWER_BYTES: usize = 1024;
@@ -63,14 +65,16 @@ impl Stage {
             "--trust-domain",
             "bench.test",
         ]);
-        tollgate(&[
-            "pki",
-            "issue",
-            "--dir",
-            &text(&at.join("pki")),
-            "--id",
-            "spiffe://bench.test/agent/bench",
-        ]);
+        for agent in ["bench", "hostile"] {
+            tollgate(&[
+                "pki",
+                "issue",
+                "--dir",
+                &text(&at.join("pki")),
+                "--id",
+                &format!("spiffe://bench.test/agent/{agent}"),
+            ]);
+        }
         write_settings(&at, upstream_port);
         let gate = Command::new(TOLLGATE)
             .arg("serve")
@@ -93,6 +97,15 @@ impl Stage {
     /// The upstream as a client names it.
     pub(crate) fn authority(&self) -> String {
         format!("{HOST}:{}", self.upstream_port)
+    }
+
+    /// Where the gate is, the port of the upstream, and the directory of the settings.
+    pub(crate) fn place(&self) -> [String; 3] {
+        [
+            self.gate_address.clone(),
+            self.upstream_port.to_string(),
+            text(self.directory.path()),
+        ]
     }
 
     /// A connection straight to the upstream.
@@ -152,11 +165,22 @@ async fn tls<S: AsyncRead + AsyncWrite + Unpin>(
     name: &str,
     stream: S,
 ) -> tokio_rustls::client::TlsStream<S> {
-    let name = ServerName::try_from(name.to_owned()).expect("a name");
-    connector.connect(name, stream).await.expect("a handshake")
+    let stream = try_tls(connector, name, stream).await;
+    stream.expect("a handshake")
 }
 
-async fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+/// TLS with `name`, if the other side wants it.
+pub(crate) async fn try_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    connector: &TlsConnector,
+    name: &str,
+    stream: S,
+) -> Option<tokio_rustls::client::TlsStream<S>> {
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    connector.connect(name, stream).await.ok()
+}
+
+/// HTTP/1.1 on an open stream.
+pub(crate) async fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
 ) -> SendRequest<Empty<Bytes>> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
@@ -164,7 +188,8 @@ async fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     sender
 }
 
-fn connector(roots: &Path, agent: Option<(PathBuf, PathBuf)>) -> TlsConnector {
+/// TLS that trusts `roots` and shows the certificate and key of `agent`, if there is one.
+pub(crate) fn connector(roots: &Path, agent: Option<(PathBuf, PathBuf)>) -> TlsConnector {
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(roots).expect("roots") {
         store.add(root.expect("a root")).expect("a root");
@@ -219,7 +244,8 @@ async fn upstream(at: &Path) -> u16 {
                 let Ok(stream) = acceptor.accept(stream).await else {
                     return;
                 };
-                let answer = service_fn(async |_: Request<Incoming>| {
+                let answer = service_fn(async |request: Request<Incoming>| {
+                    request.into_body().collect().await.ok();
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(
                         &[b' '; ANSWER_BYTES],
                     ))))
@@ -253,6 +279,7 @@ events: {{stdout: false, file: events.jsonl}}
 attempts: 1000000000/min
 exceptions:
   - {{role: bench, host: {HOST}, port: {port}, addresses: [127.0.0.0/8], reason: the benchmark's own upstream, until: 2099-01-01}}
+  - {{role: hostile, host: {HOST}, port: {port}, addresses: [127.0.0.0/8], reason: the benchmark's own upstream, until: 2099-01-01}}
 "
         ),
     );
@@ -269,20 +296,33 @@ exceptions:
 "
         ),
     );
-    write(
-        "roles/bench.yaml",
-        format!(
-            "purpose: Measure one exchange
+    write_role(
+        at,
+        "bench",
+        &format!(
+            "{{name: read, verb: read, hosts: [\"{HOST}:{port}\"], methods: [GET], paths: [\"/v1/**\"], credential: bench}}"
+        ),
+    );
+    write_role(at, "hostile", &format!(
+        "{{name: limited, verb: read, hosts: [\"{HOST}:{port}\"], methods: [GET], paths: [\"/limited/*\"], credential: none, limit: {{rate: 1/h}}}}
+  - {{name: upload, verb: write, hosts: [\"{HOST}:{port}\"], methods: [POST], paths: [\"/v1/**\"], credential: none}}
+  - {{name: any, verb: read, hosts: [\"*.{WILDCARD}:{port}\"], methods: [GET], paths: [\"/**\"], credential: none}}"
+    ));
+}
+
+fn write_role(at: &Path, name: &str, rules: &str) {
+    let manifest = format!(
+        "purpose: Measure one exchange
 owner: bench@example.com
 sponsor: speed@example.com
 review_by: 2099-01-01
-identities: [spiffe://bench.test/agent/bench]
+identities: [spiffe://bench.test/agent/{name}]
 limit: {{rate: 1000000000/min}}
 rules:
-  - {{name: read, verb: read, hosts: [\"{HOST}:{port}\"], methods: [GET], paths: [\"/v1/**\"], credential: bench}}
+  - {rules}
 "
-        ),
     );
+    fs::write(at.join("roles").join(name).with_extension("yaml"), manifest).expect("a file");
 }
 
 /// The address in the event `started`, once it is there.
