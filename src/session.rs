@@ -53,7 +53,8 @@ use crate::{
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that is turned away may take to be told so.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most bytes of a request's head.
+/// From how many bytes on the head of a request is waited for no longer. hyper looks after each read, the last of which may
+/// bring as many again: a head that is complete with it is taken.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// An agent's connection. Boxed, like what is inside a tunnel: it is handed on many times, and each that hands it on
