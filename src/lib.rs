@@ -68,6 +68,8 @@ mod config;
 mod credential;
 mod event;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod headers;
 pub mod identity;
 mod inject;

@@ -123,7 +123,7 @@ fn announced(
 }
 
 /// One reading of the length (RFC 9112 section 6.3), and no switch of protocols that nobody asked for.
-fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     let malformed = |cause: &'static str| Err(Refusal::because(Reason::UpstreamMalformed, cause));
     let mut lengths = 0;
     for (name, value) in headers {

@@ -20,7 +20,7 @@ use std::{
 };
 
 use http::{Method, Request, Response};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, rt::Timer, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::{
@@ -319,11 +319,16 @@ impl Conversation {
     }
 
     fn http(&self) -> http1::Builder {
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(HeadTimer(self.heard.clone()))
-            .header_read_timeout(REST_TIMEOUT)
-            .max_buf_size(HEAD_BYTES_MAX);
-        builder
+        reading(HeadTimer(self.heard.clone()))
     }
+}
+
+/// How the requests of a connection are read, each head and each rest before it timed by `timer`.
+pub(crate) fn reading(timer: impl Timer + Send + Sync + 'static) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(timer)
+        .header_read_timeout(REST_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
 }

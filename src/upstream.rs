@@ -251,6 +251,17 @@ impl Upstream {
     }
 }
 
+/// The stream of an upstream that is about to answer one request.
+#[cfg(fuzzing)]
+pub(crate) fn answering<S>(stream: S) -> impl AsyncRead + AsyncWrite + Unpin
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let exchanges = grammar::Exchanges::default();
+    exchanges.begin();
+    grammar::Grammar::new(stream, exchanges)
+}
+
 /// What went wrong on the way to an answer.
 #[derive(Debug)]
 enum Failure {
