@@ -96,6 +96,8 @@ fn rule(host: &str) -> Rule {
             cookies: false,
             verb: Verb::Read,
             credential: None,
+            headers: None,
+            query: None,
             limit: None,
         }),
         hosts: vec![HostPattern {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub(crate) use self::answer::{authenticates_connection, crossing_answer};
 use self::answer::{outlives_call, speaks_as_proxy};
 use crate::{
-    names,
+    names::{self, Says},
     refusal::{Reason, Refusal},
 };
 
@@ -138,13 +138,63 @@ pub(crate) struct Takes {
     pub(crate) cookies: bool,
 }
 
-/// What of a request's `headers` may cross, the agent's `cookies` only if the rule lets them; `Host` stays for whoever
-/// writes it anew.
-pub(crate) fn crossing_request(headers: HeaderMap, cookies: bool) -> HeaderMap {
-    without(headers, |name| {
-        let let_through = *name == header::HOST || cookies && *name == header::COOKIE;
+/// What a rule says of the headers that cross.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Let<'r> {
+    /// Cookies do.
+    pub(crate) cookies: bool,
+    /// Besides what HTTP itself needs, only these do, of those that may.
+    pub(crate) only: Option<&'r [HeaderName]>,
+}
+
+/// What HTTP itself needs of a request: it crosses whatever a rule lists.
+const NEEDED: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::USER_AGENT,
+];
+
+/// What of a request's `headers` may cross and the rule lets; `Host` stays for whoever writes it anew.
+pub(crate) fn crossing_request(headers: HeaderMap, rule: Let<'_>) -> HeaderMap {
+    let crossing = without(headers, |name| {
+        let let_through = *name == header::HOST || rule.cookies && *name == header::COOKIE;
         !(let_through || request_name_crosses(name.as_str()))
-    })
+    });
+    match rule.only {
+        None => crossing,
+        Some(only) => listed(crossing, |name| {
+            let let_through = *name == header::HOST || *name == header::COOKIE;
+            let_through || NEEDED.contains(name) || only.contains(name)
+        }),
+    }
+}
+
+fn listed(mut headers: HeaderMap, is_listed: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let names = headers.keys().filter(|name| !is_listed(name));
+    let others: Vec<HeaderName> = names.cloned().collect();
+    for name in &others {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Why a rule cannot let a request header of this name cross by listing it.
+pub(crate) fn never_listed(name: &HeaderName) -> Option<&'static str> {
+    let text = name.as_str();
+    match names::header(text) {
+        _ if *name == header::COOKIE => Some("cookies cross with cookies: pass, and not otherwise"),
+        Some(Says::Credential) => Some("it carries a credential: the agent's own never crosses"),
+        Some(Says::Identity) => Some("it speaks of who calls: the agent's own word never crosses"),
+        Some(Says::Override) => Some("it overrides the method or the URL, and never crosses"),
+        None if NEEDED.contains(name) => Some("it crosses anyway: HTTP itself needs it"),
+        None if !is_plain(text) => {
+            Some("it has a sign that readers take for another: letters, digits and hyphens cross")
+        }
+        None if !request_name_crosses(text) => Some("it belongs to the connection or the gate"),
+        None => None,
+    }
 }
 
 /// `headers` without those whose names `stays` tells or `Connection` names. Most messages have few of them or none, so
@@ -207,20 +257,26 @@ pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
         && !matches!(text, "location" | "www-authenticate")
 }
 
-/// What of `trailers` may cross, in either direction.
-pub(crate) fn crossing_trailers(trailers: &HeaderMap) -> HeaderMap {
+/// What of `trailers` may cross, in either direction; of a request's, only what its rule lists if it lists any.
+pub(crate) fn crossing_trailers(trailers: &HeaderMap, only: Option<&[HeaderName]>) -> HeaderMap {
     trailers
         .iter()
-        .filter(|(name, _)| trailer_crosses(name))
+        .filter(|(name, _)| trailer_crosses(name) && only.is_none_or(|only| only.contains(name)))
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect()
 }
 
 /// The names of a `Trailer` header that may cross, as one value; absent if none may.
-pub(crate) fn trailer_names(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn trailer_names(
+    headers: &HeaderMap,
+    only: Option<&[HeaderName]>,
+) -> Option<HeaderValue> {
     let crossing: Vec<&str> = tokens(headers, &header::TRAILER)
         .filter(|name| {
-            HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| trailer_crosses(&name))
+            let name = HeaderName::from_bytes(name.as_bytes());
+            name.is_ok_and(|name| {
+                trailer_crosses(&name) && only.is_none_or(|only| only.contains(&name))
+            })
         })
         .collect();
     if crossing.is_empty() {

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     credential::Loan,
-    headers::{self, Takes},
+    headers::{self, Let, Takes},
     limit::{Admission, Slot},
     refusal::{Reason, Refusal},
     scope::Permit,
@@ -72,10 +72,17 @@ impl Outbound {
         let (permit, slot) = admission.into_parts();
         check(&permit, loan.as_ref())?;
         let role = permit.role().name.clone();
-        let cookies = permit.grant().cookies;
+        let (cookies, only) = (permit.grant().cookies, permit.grant().headers.clone());
         let (target, along) = permit.into_asked().into_parts();
         let place = place(role, &target, loan.as_ref());
-        let request = request(&target, (along, cookies), body_patience)?;
+        let rule = Let {
+            cookies,
+            only: only.as_deref(),
+        };
+        let mut request = request(&target, (along, rule), body_patience)?;
+        if let Some(only) = &only {
+            request.body_mut().limit(only.clone());
+        }
         let takes = Takes {
             // What is told upstream is what the agent takes, read once.
             trailers: request.headers().contains_key(names::TE),
@@ -130,17 +137,17 @@ fn place(role: Arc<str>, target: &Target, loan: Option<&Loan>) -> Place {
 
 fn request(
     target: &Target,
-    (along, cookies): (Along, bool),
+    (along, rule): (Along, Let<'_>),
     patience: Duration,
 ) -> Result<Request<Sending>, Refusal> {
     let mut request = Request::new(Sending::new(along.body, patience));
     *request.method_mut() = target.method().as_http();
     *request.uri_mut() = origin_form(target, along.spelled)?;
     let (trailers, takes_trailers) = (
-        headers::trailer_names(&along.headers),
+        headers::trailer_names(&along.headers, rule.only),
         headers::takes_trailers(&along.headers),
     );
-    let mut fields = headers::crossing_request(along.headers, cookies);
+    let mut fields = headers::crossing_request(along.headers, rule);
     fields.insert(
         names::HOST,
         host_field(target.host(), target.port(), target.scheme())?,

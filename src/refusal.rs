@@ -78,6 +78,8 @@ reasons! {
     NoRule = "no_rule", 403, Policy, "No rule of the role allows this call.";
     /// A deny rule of the role forbids this call.
     DeniedByRule = "denied_by_rule", 403, Policy, "A rule of the role denies this call.";
+    /// The rule that names this call lists the query names that it takes, and the query has others.
+    QueryForbidden = "query_forbidden", 403, Policy, "The rule for this call takes other query parameters only.";
     /// No rule of the role names this port.
     PortForbidden = "port_forbidden", 403, Policy, "No rule of the role names this port.";
     /// Too many calls in the time.

@@ -115,7 +115,7 @@ fn announced(
 ) -> (Option<u64>, Option<HeaderValue>) {
     let length = if bodiless { length(answered) } else { None };
     let trailers = if takes.trailers {
-        headers::trailer_names(answered)
+        headers::trailer_names(answered, None)
     } else {
         None
     };
@@ -217,7 +217,7 @@ impl Relayed {
             self.end();
         }
         match frame.into_trailers() {
-            Ok(trailers) => Frame::trailers(headers::crossing_trailers(&trailers)),
+            Ok(trailers) => Frame::trailers(headers::crossing_trailers(&trailers, None)),
             Err(data) => data,
         }
     }

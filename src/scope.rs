@@ -10,6 +10,7 @@ mod permit;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
+use http::HeaderName;
 use time::Date;
 
 pub use self::{
@@ -19,7 +20,7 @@ pub use self::{
 };
 use crate::{
     identity::SpiffeId,
-    target::{Methods, Target, address},
+    target::{Methods, Query, Target, address},
 };
 
 /// A role as used: who it is for, who answers for it, and what its rules allow.
@@ -80,8 +81,25 @@ pub struct Grant {
     pub credential: Option<Arc<str>>,
     /// Whether cookies cross, the agent's on the way up and the upstream's on the way back.
     pub cookies: bool,
+    /// The only headers that cross, beside those that HTTP itself needs; all that may if absent.
+    pub headers: Option<Arc<[HeaderName]>>,
+    /// The only query names that it takes, decoded; all but a credential's if absent.
+    pub query: Option<Arc<[Box<str>]>>,
     /// How often, for each identity.
     pub limit: Option<RuleLimit>,
+}
+
+impl Grant {
+    /// Checks that it takes the names of `query`.
+    fn check_query(&self, query: Option<&Query>) -> Result<(), Spoiled> {
+        match (query, &self.query) {
+            (Some(query), Some(listed)) if query.other_than(listed).is_some() => {
+                Err(Spoiled::QueryName)
+            }
+            (Some(query), None) if query.carries_credential() => Err(Spoiled::QueryCredential),
+            (Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
 }
 
 /// What kind of act a rule allows.
@@ -178,8 +196,19 @@ pub enum Denial<'r> {
     NoRule,
     /// No rule names it, and its host is an address that no rule should.
     AddressForbidden(address::Class),
-    /// A rule would name it, were it not for an encoded slash that the rule does not take.
+    /// A rule would name it, were it not for this.
+    Spoiled(Spoiled),
+}
+
+/// What keeps a rule from a call that it names but for this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoiled {
+    /// An encoded slash.
     EncodedSlash,
+    /// A query name that it does not list.
+    QueryName,
+    /// A query name that carries a credential, and it lists none.
+    QueryCredential,
 }
 
 impl Role {
@@ -248,7 +277,7 @@ impl Role {
             return Err(Denial::ReviewOverdue);
         }
         let mut allowed: Option<Allowed<'_>> = None;
-        let mut spoiled = false;
+        let mut spoiled: Option<(usize, Spoiled)> = None;
         for number in self.by_host.naming(target.host().as_str()) {
             let Some(rule) = self.rules.get(number) else {
                 continue;
@@ -264,20 +293,27 @@ impl Role {
                         });
                     }
                 }
-                (Match::ButForEncodedSlash, _) => spoiled = true,
+                (Match::But(what), _) => {
+                    if spoiled.is_none_or(|(first, _)| number < first) {
+                        spoiled = Some((number, what));
+                    }
+                }
                 (Match::No, _) => {}
             }
         }
-        allowed.ok_or_else(|| self.absence(target, spoiled))
+        allowed.ok_or_else(|| absence(target, spoiled.map(|(_, what)| what)))
     }
+}
 
-    /// Why no rule allows `target`.
-    fn absence(&self, target: &Target, spoiled: bool) -> Denial<'_> {
-        match target.host().ip().and_then(address::forbidden) {
-            Some(class) => Denial::AddressForbidden(class),
-            None if spoiled => Denial::EncodedSlash,
-            None => Denial::NoRule,
-        }
+/// Why no rule allows `target`; `spoiled` is what keeps the first from it that would.
+fn absence(target: &Target, spoiled: Option<Spoiled>) -> Denial<'static> {
+    let carries = target.query().is_some_and(Query::carries_credential);
+    match (target.host().ip().and_then(address::forbidden), spoiled) {
+        (Some(class), _) => Denial::AddressForbidden(class),
+        (None, Some(what)) => Denial::Spoiled(what),
+        // Whatever else is wrong with the call, the credential is out of its place.
+        (None, None) if carries => Denial::Spoiled(Spoiled::QueryCredential),
+        (None, None) => Denial::NoRule,
     }
 }
 
@@ -285,7 +321,7 @@ impl Role {
 enum Match {
     Yes,
     No,
-    ButForEncodedSlash,
+    But(Spoiled),
 }
 
 impl Rule {
@@ -300,11 +336,13 @@ impl Rule {
         let path = target.path();
         match self.effect {
             Effect::Deny if self.paths.iter().any(|pattern| pattern.denies(path)) => Match::Yes,
-            Effect::Allow(_) if self.paths.iter().any(|pattern| pattern.allows(path)) => {
+            Effect::Allow(ref grant) if self.paths.iter().any(|pattern| pattern.allows(path)) => {
                 if path.has_encoded_slash() && !self.encoded_slash {
-                    Match::ButForEncodedSlash
-                } else {
-                    Match::Yes
+                    return Match::But(Spoiled::EncodedSlash);
+                }
+                match grant.check_query(target.query()) {
+                    Ok(()) => Match::Yes,
+                    Err(what) => Match::But(what),
                 }
             }
             Effect::Deny | Effect::Allow(_) => Match::No,

@@ -102,6 +102,7 @@ impl<'f> Files<'f> {
                 if let Some(entry) = entries.get(&**credential) {
                     self.check_bound_role(&manifest.name, entry, at);
                     self.check_bound_hosts(reach, entry);
+                    self.check_free_place(reach, entry);
                 } else if self.catalogue.is_some() {
                     let what = format!("no credential is called {}", quoted(credential));
                     self.mistake(
@@ -123,6 +124,27 @@ impl<'f> Files<'f> {
                 at,
                 format!("the credential {name} is not for the role {role}"),
                 instead,
+            );
+        }
+    }
+
+    /// The credential's own place is not the agent's to fill, whatever a rule lists.
+    fn check_free_place(&self, reach: &Reach, entry: &catalogue::Written) {
+        let Some(credential) = &entry.credential else {
+            return;
+        };
+        let placement = &credential.placement;
+        let headers = reach.headers.iter();
+        let headers = headers.filter(|(name, _)| placement.is_header(name));
+        let query = reach.query.iter();
+        let query = query.filter(|(name, _)| placement.is_parameter(name));
+        let headers = headers.map(|(name, at)| (name.as_str(), at));
+        for (listed, at) in headers.chain(query.map(|(name, at)| (&**name, at))) {
+            let (listed, name) = (quoted(listed), quoted(&entry.name));
+            self.mistake(
+                at,
+                format!("the credential {name} goes into {listed}"),
+                "take it out of the list: the agent's own never goes there",
             );
         }
     }

@@ -226,9 +226,24 @@ fn hides(rule: &Rule, hidden: &Rule) -> bool {
         Effect::Allow(_) => rule.encoded_slash || !hidden.encoded_slash,
     };
     matches!(hidden.effect, Effect::Allow(_))
+        && takes_queries(rule, hidden)
         && !(hidden.hosts.is_empty() || hidden.methods.is_empty() || hidden.paths.is_empty())
         && takes_slashes
         && rule.methods.contains_all(hidden.methods)
         && hidden.hosts.iter().all(covers_host)
         && hidden.paths.iter().all(covers_path)
+}
+
+/// Whether `rule` decides calls whatever names their query has, as far as `hidden` would allow them.
+fn takes_queries(rule: &Rule, hidden: &Rule) -> bool {
+    let listed = |rule: &Rule| match &rule.effect {
+        Effect::Allow(grant) => grant.query.clone(),
+        Effect::Deny => None,
+    };
+    match (&rule.effect, listed(rule), listed(hidden)) {
+        (Effect::Deny, ..) | (Effect::Allow(_), None, None) => true,
+        (Effect::Allow(_), Some(own), Some(others)) => others.iter().all(|name| own.contains(name)),
+        // A list may have what no rule without one takes.
+        (Effect::Allow(_), None, Some(_)) | (Effect::Allow(_), Some(_), None) => false,
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The reasons that settings alone can give; all others depend on the moment of the call.
-const DECIDED: [Reason; 14] = [
+const DECIDED: [Reason; 15] = [
     Reason::CertificateInvalid,
     Reason::IdentityUnknown,
     Reason::Revoked,
@@ -33,6 +33,7 @@ const DECIDED: [Reason; 14] = [
     Reason::ReviewOverdue,
     Reason::NoRule,
     Reason::DeniedByRule,
+    Reason::QueryForbidden,
     Reason::PortForbidden,
     Reason::AddressForbidden,
     Reason::CredentialForbidden,

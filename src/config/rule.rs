@@ -4,7 +4,11 @@
 //! deliberately decides nothing about calls (`scope`): it sees to it that a rule says what it means, so that
 //! verb and methods agree, an allow rule names its credential or says `none`, and a deny rule grants nothing.
 
+mod listed;
+
 use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderName;
 
 use super::{
     fields::Fields,
@@ -23,12 +27,14 @@ const BURST_MAX: u32 = 1_000_000;
 const IN_FLIGHT_MAX: u32 = 100_000;
 
 /// The keys that only an allow rule has.
-const ALLOW_KEYS: [&str; 6] = [
+const ALLOW_KEYS: [&str; 8] = [
     "verb",
     "safe_post",
     "encoded_slash",
     "credential",
     "cookies",
+    "headers",
+    "query",
     "limit",
 ];
 
@@ -37,6 +43,10 @@ const ALLOW_KEYS: [&str; 6] = [
 pub(super) struct Reach {
     pub(super) hosts: Vec<(HostPattern, Place)>,
     pub(super) credential: Option<(Arc<str>, Place)>,
+    /// The headers that it lists.
+    pub(super) headers: Vec<(HeaderName, Place)>,
+    /// The query names that it lists.
+    pub(super) query: Vec<(Box<str>, Place)>,
 }
 
 /// Lowers the list `rules`, each with its place; what could be read of an allow rule is in `reaches` also after a
@@ -62,7 +72,7 @@ fn rule(
     let hosts = fields.required("hosts", |v| some(v, |v| host(v, &mut reach.hosts)));
     let body = match word {
         Some(Word::Allow) => {
-            let body = allow(fields, &mut reach.credential);
+            let body = allow(fields, &mut reach);
             reaches.push(reach);
             body
         }
@@ -103,7 +113,7 @@ struct Body {
     encoded_slash: bool,
 }
 
-fn allow(fields: &mut Fields<'_>, named: &mut Option<(Arc<str>, Place)>) -> Option<Body> {
+fn allow(fields: &mut Fields<'_>, reach: &mut Reach) -> Option<Body> {
     let verb = fields.required("verb", |v| {
         v.word(&[
             ("read", Verb::Read),
@@ -116,13 +126,17 @@ fn allow(fields: &mut Fields<'_>, named: &mut Option<(Arc<str>, Place)>) -> Opti
     let methods = fields.required("methods", |v| some(v, |v| agreed_method(v, agreed)));
     let encoded_slash = fields.or("encoded_slash", false, |v| v.word(&[("allow", true)]));
     let paths = fields.required("paths", |v| some(v, |v| path(v, encoded_slash)));
-    let credential = fields.required("credential", |v| credential(v, named));
+    let credential = fields.required("credential", |v| credential(v, &mut reach.credential));
     let cookies = fields.or("cookies", false, |v| v.word(&[("pass", true)]));
+    let headers = fields.optional("headers", |v| listed::headers(v, &mut reach.headers));
+    let query = fields.optional("query", |v| listed::query(v, &mut reach.query));
     let limit = fields.optional("limit", |v| v.mapping(limit));
     let grant = Grant {
         verb: verb?,
         credential: credential?,
         cookies: cookies?,
+        headers: headers?,
+        query: query?,
         limit: limit?,
     };
     safe_post?;

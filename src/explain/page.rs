@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use super::Explanation;
 use crate::{
     config::{Danger, Exception},
@@ -103,6 +105,17 @@ impl Explanation<'_> {
             let told = "cross, the agent's to the upstream and the upstream's to the agent";
             lines.push(("cookies", told.to_owned()));
         }
+        if let Some(only) = &grant.headers {
+            let only: Vec<&str> = only.iter().map(HeaderName::as_str).collect();
+            lines.push((
+                "headers",
+                format!("{} and what HTTP needs, no others", list(&only)),
+            ));
+        }
+        if let Some(only) = &grant.query {
+            let only: Vec<&str> = only.iter().map(|name| &**name).collect();
+            lines.push(("query", format!("{}, no others", list(&only))));
+        }
         let of_rule = grant.limit.map(|limit| {
             let limit = limit_told(limit);
             format!("{limit} for this identity by the rule")
@@ -154,6 +167,14 @@ impl Explanation<'_> {
         let differs = nearest.unmatched.iter();
         lines.extend(differs.map(|one| ("differs", format!("{}: {one}", one.part.as_str()))));
         lines
+    }
+}
+
+/// The names of a list, which may have none.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every key is always there, `null` or empty where there is nothing to say; keys are added and never change.
 
+use http::HeaderName;
 use serde::Serialize;
 
 use super::Explanation;
@@ -56,6 +57,9 @@ struct RuleTold<'e> {
     verb: Option<&'static str>,
     /// `pass` or `stripped`; none of a rule that denies.
     cookies: Option<&'static str>,
+    /// The only headers that cross beside those that HTTP needs, and the only query names; none if it lists none.
+    headers: Option<Vec<&'e str>>,
+    query: Option<Vec<&'e str>>,
 }
 
 /// Where the exception stands that opens a tunnel which nobody looks into.
@@ -190,6 +194,14 @@ fn rule(rule: &Rule) -> RuleTold<'_> {
         effect,
         verb: grant.map(|grant| grant.verb.as_str()),
         cookies: grant.map(|grant| if grant.cookies { "pass" } else { "stripped" }),
+        headers: grant.and_then(|grant| {
+            let only = grant.headers.as_deref()?;
+            Some(only.iter().map(HeaderName::as_str).collect())
+        }),
+        query: grant.and_then(|grant| {
+            let only = grant.query.as_deref()?;
+            Some(only.iter().map(|name| &**name).collect())
+        }),
     }
 }
 

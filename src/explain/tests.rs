@@ -314,6 +314,39 @@ fn a_yes_says_that_cookies_cross() {
 }
 
 #[test]
+fn a_yes_says_what_a_list_lets_cross_and_a_no_what_it_does_not() {
+    let rules = "  - {name: r, verb: read, hosts: [a.test], methods: [GET], paths: [/x], credential: none, \
+        headers: [notion-version], query: [q, key]}\n  \
+        - {name: s, verb: read, hosts: [b.test], methods: [GET], paths: [/x], credential: none, headers: [], query: []}";
+    let (_directory, settings) = settings("", rules);
+    let told = |call: &str| told(&settings, TRIAGE, call);
+    let yes = told("GET http://a.test/x?key=1&%71=2");
+    for line in [
+        "headers     notion-version and what HTTP needs, no others",
+        "query       q, key, no others",
+    ] {
+        assert!(yes.lines().any(|one| one == line), "{yes}");
+    }
+    for (call, line) in [
+        (
+            "GET http://a.test/x?q=1&token=hunter2",
+            "differs     query: \"token\" is asked, the rule takes q, key",
+        ),
+        (
+            "GET http://b.test/x?a=hunter2",
+            "differs     query: \"a\" is asked, the rule takes no parameter",
+        ),
+    ] {
+        let no = told(call);
+        assert!(
+            no.contains("query_forbidden") && !no.contains("hunter2"),
+            "{no}"
+        );
+        assert!(no.lines().any(|one| one == line), "{no}");
+    }
+}
+
+#[test]
 fn the_json_has_every_key_whatever_the_answer() {
     let settings = shipped();
     let json = |text: &str| {
@@ -359,15 +392,17 @@ fn the_json_has_every_key_whatever_the_answer() {
         "cookies": "stripped",
         "effect": "allow",
         "file": "config/roles/triage.yaml",
+        "headers": null,
         "line": 18,
         "name": "read-issues",
+        "query": null,
         "verb": "read"
       },
       "schema": "tollgate.explain/1"
     }
     "#);
     let refused = json("GET http://api.github.com/repos/acme/site/pulls");
-    insta::assert_snapshot!(refused["nearest"], @r#"{"agrees":["host","port","method"],"differs":[{"how":"`pulls` is asked, `issues` stands in segment 4 of /repos/acme/*/issues","part":"path"}],"rule":{"cookies":"stripped","effect":"allow","file":"config/roles/triage.yaml","line":18,"name":"read-issues","verb":"read"}}"#);
+    insta::assert_snapshot!(refused["nearest"], @r#"{"agrees":["host","port","method"],"differs":[{"how":"`pulls` is asked, `issues` stands in segment 4 of /repos/acme/*/issues","part":"path"}],"rule":{"cookies":"stripped","effect":"allow","file":"config/roles/triage.yaml","headers":null,"line":18,"name":"read-issues","query":null,"verb":"read"}}"#);
     assert_eq!(
         (&refused["reason"], &refused["credential"]),
         (&"no_rule".into(), &serde_json::Value::Null)

@@ -7,8 +7,13 @@ fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         .collect()
 }
 
+const WITH_COOKIES: Let<'static> = Let {
+    cookies: true,
+    only: None,
+};
+
 fn crosses(name: &'static str) -> bool {
-    crossing_request(headers(&[(name, "1")]), false).contains_key(name)
+    crossing_request(headers(&[(name, "1")]), Let::default()).contains_key(name)
 }
 
 fn comes_back(name: &'static str, value: &'static str) -> bool {
@@ -88,7 +93,7 @@ fn what_connection_names_does_not_cross() {
         ("x-secret-hop", "1"),
         ("x-other", "1"),
     ]);
-    let crossing = crossing_request(all, false);
+    let crossing = crossing_request(all, Let::default());
     assert!(!crossing.contains_key("x-secret-hop") && !crossing.contains_key("connection"));
     assert!(crossing.contains_key("x-other"));
 }
@@ -97,7 +102,7 @@ fn what_connection_names_does_not_cross() {
 fn an_ordinary_header_that_connection_names_does_not_cross() {
     let all = headers(&[("connection", "Accept"), ("accept", "1"), ("etag", "1")]);
     for crossing in [
-        crossing_request(all.clone(), false),
+        crossing_request(all.clone(), Let::default()),
         crossing_answer(all, false),
     ] {
         assert!(!crossing.contains_key("accept"));
@@ -116,7 +121,7 @@ fn what_is_ordinary_is_in_no_list() {
 #[test]
 fn every_value_of_a_header_crosses_with_it() {
     let all = headers(&[("x-a", "1"), ("via", "1"), ("x-a", "2"), ("via", "2")]);
-    let crossing = crossing_request(all, false);
+    let crossing = crossing_request(all, Let::default());
     assert_eq!(crossing.get_all("x-a").iter().count(), 2);
     assert_eq!(crossing.len(), 2);
 }
@@ -190,6 +195,47 @@ fn two_readings_of_what_stands_alone_are_refused() {
 }
 
 #[test]
+fn a_list_lets_nothing_cross_beside_it_but_what_http_needs() {
+    let all = headers(&[
+        ("accept", "*/*"),
+        ("authorization", "x"),
+        ("content-type", "text/plain"),
+        ("cookie", "a=1"),
+        ("host", "a.test"),
+        ("if-match", "x"),
+        ("notion-version", "1"),
+        ("x-api-key", "x"),
+        ("x-other", "1"),
+    ]);
+    let only = ["notion-version", "x-api-key", "cookie"].map(HeaderName::from_static);
+    for cookies in [false, true] {
+        let rule = Let {
+            cookies,
+            only: Some(&only),
+        };
+        let crossing = crossing_request(all.clone(), rule);
+        let mut left: Vec<&str> = crossing.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        let cookie = if cookies { &["cookie"][..] } else { &[] };
+        let expected = [
+            &["accept", "content-type"],
+            cookie,
+            &["host", "notion-version"],
+        ]
+        .concat();
+        assert_eq!(left, expected);
+    }
+    let trailers = headers(&[("x-sum", "1"), ("notion-version", "1"), ("x-api-key", "1")]);
+    assert_eq!(crossing_trailers(&trailers, Some(&only)).len(), 1);
+    assert_eq!(crossing_trailers(&trailers, None).len(), 2);
+    let announced = headers(&[("trailer", "X-Sum, Notion-Version")]);
+    assert_eq!(
+        trailer_names(&announced, Some(&only)).unwrap(),
+        "Notion-Version"
+    );
+}
+
+#[test]
 fn a_name_that_readers_fold_does_not_cross() {
     for name in [
         "x_a",
@@ -250,7 +296,10 @@ fn cookies_cross_where_the_rule_lets_them_and_nothing_else_with_them() {
         ("set-cookie2", "x"),
         ("alt-svc", "x"),
     ]);
-    let (up, back) = (crossing_request(up, true), crossing_answer(back, true));
+    let (up, back) = (
+        crossing_request(up, WITH_COOKIES),
+        crossing_answer(back, true),
+    );
     assert_eq!(
         (up.len(), &up["cookie"]),
         (1, &HeaderValue::from_static("a=1"))
@@ -277,5 +326,5 @@ fn of_several_challenges_those_for_the_connection_are_taken_out() {
 #[test]
 fn trailers_that_authorise_or_frame_are_not_announced() {
     let all = headers(&[("trailer", "Authorization, X-Checksum, Content-Length")]);
-    assert_eq!(trailer_names(&all).unwrap(), "X-Checksum");
+    assert_eq!(trailer_names(&all, None).unwrap(), "X-Checksum");
 }

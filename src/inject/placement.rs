@@ -6,6 +6,7 @@ use http::{HeaderName, header};
 
 use super::{basic::Basic, header::HeaderTemplate, query::Parameter};
 use crate::{
+    names,
     refusal::{Reason, Refusal},
     secret::{Ready, Secret},
     target::Target,
@@ -41,6 +42,23 @@ impl Placement {
                 Ok(Ready::header(header::AUTHORIZATION, basic.prepare(secret)?))
             }
             Placement::Query(parameter) => Ok(Ready::Parameter(parameter.prepare(secret)?)),
+        }
+    }
+
+    /// Whether it is the header `name`.
+    pub(crate) fn is_header(&self, name: &HeaderName) -> bool {
+        match self {
+            Placement::Header { name: own, .. } => own == name,
+            Placement::Basic(_) => *name == header::AUTHORIZATION,
+            Placement::Query(_) => false,
+        }
+    }
+
+    /// Whether some reader takes the query parameter `name`, decoded, for it.
+    pub(crate) fn is_parameter(&self, name: &str) -> bool {
+        match self {
+            Placement::Query(parameter) => names::are_alike(name, parameter.name()),
+            Placement::Header { .. } | Placement::Basic(_) => false,
         }
     }
 

@@ -203,6 +203,8 @@ impl Words {
             verb: Verb::Write,
             credential: self.credential.map(|number| NAMES[number].into()),
             cookies: false,
+            headers: None,
+            query: None,
             limit: None,
         };
         Rule {

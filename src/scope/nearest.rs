@@ -1,7 +1,7 @@
 //! The rule that comes nearest to a call that no rule names, and what of the call it does not name.
 //!
 //! Nearness is one order for all: the host first (a rule for another host is about something else), then the port,
-//! then how many of method and path agree, then the encoded slash, then how many leading segments of the path do; between
+//! then how many of method and path agree, then encoded slash and query, then how many leading segments of the path do; between
 //! equals the file's order decides. It explains a decision and makes none.
 
 use std::fmt;
@@ -16,8 +16,15 @@ pub struct Nearest<'a> {
     pub rule: &'a Rule,
     /// What of the call it does not name, in the order of [`Part`]; nothing if it names the call.
     pub unmatched: Vec<Unmatched<'a>>,
-    encoded_slash: bool,
+    asked: Asked,
     nearness: Nearness,
+}
+
+/// Which of the parts that few calls have the call has.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    encoded_slash: bool,
+    query: bool,
 }
 
 /// What a rule must agree with a call in.
@@ -33,6 +40,8 @@ pub enum Part {
     Path,
     /// Whether `%2F` may stand in a segment.
     EncodedSlash,
+    /// The names in the query.
+    Query,
 }
 
 /// A part of a call that a rule does not name.
@@ -66,12 +75,13 @@ enum Likeness {
 
 impl Part {
     /// Every part, in order.
-    pub const ALL: [Part; 5] = [
+    pub const ALL: [Part; 6] = [
         Part::Host,
         Part::Port,
         Part::Method,
         Part::Path,
         Part::EncodedSlash,
+        Part::Query,
     ];
 
     /// The word for people and programs.
@@ -82,6 +92,7 @@ impl Part {
             Part::Method => "method",
             Part::Path => "path",
             Part::EncodedSlash => "encoded slash",
+            Part::Query => "query",
         }
     }
 }
@@ -116,6 +127,10 @@ impl<'a> Nearest<'a> {
             Part::Method => rule.methods.contains(target.method()),
             Part::Path => matches!(path, Some(None)),
             Part::EncodedSlash => rule.encoded_slash || !target.path().has_encoded_slash(),
+            Part::Query => match &rule.effect {
+                Effect::Allow(grant) => grant.check_query(target.query()).is_ok(),
+                Effect::Deny => true,
+            },
         };
         let unmatched = |part| Unmatched {
             part,
@@ -141,14 +156,22 @@ impl<'a> Nearest<'a> {
                 .filter(|part| !agrees(part))
                 .map(unmatched)
                 .collect(),
-            encoded_slash: target.path().has_encoded_slash(),
+            asked: Asked {
+                encoded_slash: target.path().has_encoded_slash(),
+                query: target.query().is_some(),
+            },
             nearness,
         }
     }
 
-    /// The parts in which the rule agrees with the call; nothing is said of an encoded slash that is not asked.
+    /// The parts in which the rule agrees with the call; nothing is said of an encoded slash or a query that is not
+    /// asked.
     pub fn matched(&self) -> impl Iterator<Item = Part> {
-        let told = |part: &Part| self.encoded_slash || *part != Part::EncodedSlash;
+        let told = |part: &Part| match part {
+            Part::EncodedSlash => self.asked.encoded_slash,
+            Part::Query => self.asked.query,
+            Part::Host | Part::Port | Part::Method | Part::Path => true,
+        };
         let differs = |part: &Part| self.unmatched.iter().any(|one| one.part == *part);
         Part::ALL
             .into_iter()
@@ -156,12 +179,12 @@ impl<'a> Nearest<'a> {
     }
 }
 
-/// A rule that only does not take an encoded slash is nearer than one for another method or path.
+/// A rule that only does not take an encoded slash or the query is nearer than one for another method or path.
 fn weight(part: &Part) -> usize {
     match part {
         Part::Host | Part::Port => 0,
         Part::Method | Part::Path => 2,
-        Part::EncodedSlash => 1,
+        Part::EncodedSlash | Part::Query => 1,
     }
 }
 
@@ -252,6 +275,35 @@ impl fmt::Display for Unmatched<'_> {
             (Part::EncodedSlash, ..) => {
                 f.write_str("%2F is asked, which the rule takes only with encoded_slash: allow")
             }
+            (Part::Query, ..) => self.write_query(f),
+        }
+    }
+}
+
+impl Unmatched<'_> {
+    fn write_query(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = match &self.rule.effect {
+            Effect::Allow(grant) => grant.query.as_deref(),
+            Effect::Deny => None,
+        };
+        let query = self.target.query();
+        match (query, listed) {
+            (Some(query), Some([])) => {
+                let name = query.other_than(&[]).unwrap_or_default();
+                write!(f, "{name:?} is asked, the rule takes no parameter")
+            }
+            (Some(query), Some(listed)) => {
+                let name = query.other_than(listed).unwrap_or_default();
+                write!(f, "{name:?} is asked, the rule takes {}", listed.join(", "))
+            }
+            (Some(query), None) => {
+                let name = query.credential_name().unwrap_or_default();
+                write!(
+                    f,
+                    "{name:?} says that it carries a credential, and the rule does not list it in query"
+                )
+            }
+            (None, _) => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::Date;
 
-use super::{Denial, Grant, Role, Written};
+use super::{Denial, Grant, Role, Spoiled, Written};
 use crate::{
     refusal::{Reason, Refusal},
     target::{Destination, Host, Target, asked::Asked},
@@ -111,9 +111,17 @@ impl From<Denial<'_>> for NotPermitted {
                 rule: Some((rule.name.clone(), rule.written.clone())),
             },
             Denial::AddressForbidden(class) => because(Reason::AddressForbidden, class.as_str()),
-            Denial::EncodedSlash => because(
+            Denial::Spoiled(Spoiled::EncodedSlash) => because(
                 Reason::PathAmbiguous,
                 "the rule does not take an encoded slash",
+            ),
+            Denial::Spoiled(Spoiled::QueryName) => because(
+                Reason::QueryForbidden,
+                "the query has a name that the rule does not list",
+            ),
+            Denial::Spoiled(Spoiled::QueryCredential) => because(
+                Reason::QueryCredential,
+                "the query has a name that carries a credential",
             ),
         }
     }

@@ -30,6 +30,8 @@ fn role(rules: Vec<(bool, String)>, encoded_slash: bool) -> Role {
                 verb: Verb::Read,
                 credential: None,
                 cookies: false,
+                headers: None,
+                query: None,
                 limit: None,
             }),
         },

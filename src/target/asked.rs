@@ -148,9 +148,7 @@ pub(crate) fn target(
 
 fn query_refusal(fault: QueryFault) -> Refusal {
     let reason = match fault {
-        QueryFault::Credential | QueryFault::Identity | QueryFault::Override => {
-            Reason::QueryCredential
-        }
+        QueryFault::Identity | QueryFault::Override => Reason::QueryCredential,
         QueryFault::TooLong
         | QueryFault::Character
         | QueryFault::BrokenEscape

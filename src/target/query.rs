@@ -1,8 +1,8 @@
-//! The query as it was sent, once it is known to carry no credential of the agent's own.
+//! The query as it was sent, once it is known whether it may carry a credential of the agent's own.
 //!
 //! Upstreams disagree about queries: `;` separates or does not, `+` is a space or is not, `name[]` is `name` or
 //! is not. Names are therefore judged under every reading, and the text is sent as it came. Values are neither
-//! read nor logged, and rules do not match on the query.
+//! read nor logged. A rule may list the names that it takes; one that carries a credential needs such a rule.
 
 use std::{borrow::Cow, fmt};
 
@@ -19,6 +19,7 @@ pub const QUERY_BYTES_MAX: usize = 16 * 1024;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Query {
     text: String,
+    carries_credential: bool,
 }
 
 /// Why a text is not a query that may be sent.
@@ -32,8 +33,6 @@ pub enum QueryFault {
     BrokenEscape,
     /// A name that is not UTF-8, holds a control character, or is encoded twice.
     Name,
-    /// A name that carries a credential: the agent's own would stand beside ours or in its place.
-    Credential,
     /// A name that says for whom the call is made.
     Identity,
     /// A name that overrides the method or a header at the upstream.
@@ -47,12 +46,18 @@ impl Query {
             return Err(QueryFault::TooLong);
         }
         check_bytes(raw)?;
-        // Splitting at both separators finds every name that a reader of either one sees.
-        for piece in raw.split(['&', ';']) {
-            check_name(&decoded_name(piece)?)?;
+        let mut carries_credential = false;
+        for piece in pieces(raw) {
+            match names::parameter(&decoded_name(piece)?) {
+                None => {}
+                Some(Says::Credential) => carries_credential = true,
+                Some(Says::Identity) => return Err(QueryFault::Identity),
+                Some(Says::Override) => return Err(QueryFault::Override),
+            }
         }
         Ok(Query {
             text: raw.to_owned(),
+            carries_credential,
         })
     }
 
@@ -61,10 +66,32 @@ impl Query {
         &self.text
     }
 
+    /// Whether a name says that it carries a credential: the agent's own would stand beside the gate's or in its place.
+    pub fn carries_credential(&self) -> bool {
+        self.carries_credential
+    }
+
+    /// The first name, decoded, that is not one of `listed`, letter for letter. A `;` ends a name as a `&` does.
+    pub fn other_than(&self, listed: &[Box<str>]) -> Option<Cow<'_, str>> {
+        let others = |name: &Cow<'_, str>| !listed.iter().any(|one| **one == **name);
+        self.each_name().find(others)
+    }
+
+    /// The first name, decoded, that says that it carries a credential.
+    pub fn credential_name(&self) -> Option<Cow<'_, str>> {
+        let carries = |name: &Cow<'_, str>| names::parameter(name) == Some(Says::Credential);
+        self.each_name().find(carries)
+    }
+
+    fn each_name(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let pieces = pieces(&self.text).filter(|piece| !piece.is_empty());
+        pieces.filter_map(|piece| decoded_name(piece).ok())
+    }
+
     /// Whether some reader takes one of its parameters for `name`, a plain text: under other escapes, in another
     /// case, with brackets, with other or no hyphens, dots and underscores, behind either separator.
     pub fn may_name(&self, name: &str) -> bool {
-        let mut names = self.text.split(['&', ';']).map(decoded_name);
+        let mut names = pieces(&self.text).map(decoded_name);
         names.any(|own| own.map_or(true, |own| names::are_alike(&own, name)))
     }
 
@@ -76,6 +103,11 @@ impl Query {
             .filter_map(|piece| decoded_name(piece).ok())
             .map(Cow::into_owned)
     }
+}
+
+/// Splitting at both separators finds every name that a reader of either one sees.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['&', ';'])
 }
 
 fn check_bytes(raw: &str) -> Result<(), QueryFault> {
@@ -121,15 +153,6 @@ fn has_escape(name: &str) -> bool {
         .any(|after| escaped_byte(&mut after.bytes()).is_some())
 }
 
-fn check_name(name: &str) -> Result<(), QueryFault> {
-    match names::parameter(name) {
-        None => Ok(()),
-        Some(Says::Credential) => Err(QueryFault::Credential),
-        Some(Says::Identity) => Err(QueryFault::Identity),
-        Some(Says::Override) => Err(QueryFault::Override),
-    }
-}
-
 impl fmt::Debug for Query {
     /// The values may be the agent's secrets: only the length is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,7 +169,6 @@ impl fmt::Display for QueryFault {
                 "The query has a percent sign without two hexadecimal digits."
             }
             QueryFault::Name => "The query has a name with more than one reading.",
-            QueryFault::Credential => "The query has a name that carries a credential.",
             QueryFault::Identity => "The query has a name that says for whom the call is made.",
             QueryFault::Override => "The query has a name that overrides the method or a header.",
         })

@@ -26,6 +26,8 @@ pub(crate) struct Sending {
     progress: Arc<Progress>,
     /// The header that carries the credential, which no trailer may name.
     slot: Option<HeaderName>,
+    /// The only trailers that the rule lets cross, if it lists any.
+    only: Option<Arc<[HeaderName]>>,
 }
 
 /// How far the body came; shared with whoever waits for the answer.
@@ -60,7 +62,13 @@ impl Sending {
             idle: Idle::new(patience),
             progress,
             slot: None,
+            only: None,
         }
+    }
+
+    /// Lets no trailers cross but `only`.
+    pub(crate) fn limit(&mut self, only: Arc<[HeaderName]>) {
+        self.only = Some(only);
     }
 
     /// Keeps `slot` for the credential: a trailer of that name does not cross.
@@ -69,7 +77,7 @@ impl Sending {
     }
 
     fn crossing(&self, trailers: &HeaderMap) -> HeaderMap {
-        let mut crossing = headers::crossing_trailers(trailers);
+        let mut crossing = headers::crossing_trailers(trailers, self.only.as_deref());
         if let Some(slot) = &self.slot {
             crossing.remove(slot);
         }

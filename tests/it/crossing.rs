@@ -248,3 +248,54 @@ async fn says_upstream_that_its_own_te_belongs_to_the_connection() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn sends_the_headers_that_a_rule_lists_and_those_that_http_needs() {
+    let rules = Role::from("POST api.a.test/v1/items");
+    let world = World::new()
+        .role("agent", rules.rule_key("headers: [notion-version]"))
+        .start()
+        .await;
+    let lines = "Notion-Version: 1\r\nX-Other: 1\r\nIf-Match: x\r\nAccept: */*\r\nContent-Type: text/plain\r\n\
+        User-Agent: a\r\nAuthorization: agents-own\r\nCookie: a=1\r\nTransfer-Encoding: chunked\r\n\
+        Trailer: X-Sum, Notion-Version\r\n";
+    let agent = world.agent("agent");
+    let mut wire = agent.wire().await;
+    wire.send(agent.absolute("POST http://api.a.test/v1/items", lines, ""))
+        .await;
+    wire.send("2\r\nhi\r\n0\r\nX-Sum: 1\r\nNotion-Version: 2\r\n\r\n")
+        .await;
+    assert_eq!(wire.answer().await.status, 200);
+    let seen = world.upstream("api.a.test").only_request();
+    let mut names: Vec<String> = seen
+        .head
+        .headers
+        .iter()
+        .map(|(name, _)| name.to_lowercase())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "authorization",
+            "content-type",
+            "host",
+            "notion-version",
+            "trailer",
+            "transfer-encoding",
+            "user-agent"
+        ]
+    );
+    let bearer = format!("Bearer {}", world.secret("api-a"));
+    assert_eq!(seen.head.value("authorization"), Some(&*bearer));
+    assert_eq!(seen.head.value("trailer"), Some("Notion-Version"));
+    let trailers: Vec<&str> = seen
+        .body
+        .trailers
+        .iter()
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(trailers, ["2"]);
+    world.finish().await;
+}

@@ -66,6 +66,10 @@ const SHOWN: &[(Reason, fn())] = &[
     (Reason::NoRule, scope::refuses_a_host_outside_the_scope),
     (Reason::DeniedByRule, scope::refuses_what_a_deny_rule_covers),
     (
+        Reason::QueryForbidden,
+        scope::refuses_a_query_name_that_the_rule_does_not_list,
+    ),
+    (
         Reason::PortForbidden,
         scope::refuses_a_port_that_no_rule_names,
     ),

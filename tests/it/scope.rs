@@ -91,3 +91,60 @@ pub(crate) async fn refuses_a_port_that_no_rule_names() {
     world.nothing_left_the_gate();
     world.finish().await;
 }
+
+#[tokio::test]
+pub(crate) async fn refuses_a_query_name_that_the_rule_does_not_list() {
+    let rules = Role::from("GET api.a.test/v1/**");
+    let world = World::new()
+        .role("reader", rules.rule_key("query: [page, \"ids[]\", key]"))
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    for query in [
+        "",
+        "?",
+        "?page=2&ids[]=1&ids%5B%5D=2",
+        "?key=harmless",
+        "?k%65y=1;page=1",
+    ] {
+        let answer = agent
+            .call(&format!("GET http://api.a.test/v1/x{query}"))
+            .await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        let seen = world.upstream("api.a.test").requests().pop().unwrap();
+        assert_eq!(seen.target(), format!("/v1/x{query}"));
+    }
+    for query in [
+        "days=3",
+        "page=1&Page=2",
+        "page=1;token=x",
+        "ids=1",
+        "key[]=x",
+        "=x",
+    ] {
+        let answer = agent
+            .call(&format!("GET http://api.a.test/v1/x?{query}"))
+            .await;
+        world.refused(&answer, Reason::QueryForbidden).await;
+    }
+    assert_eq!(world.upstream("api.a.test").requests().len(), 5);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_of_query_names_never_lets_an_override_or_another_user_through() {
+    let rules = Role::from("GET api.a.test/v1/**");
+    let world = World::new()
+        .role("reader", rules.rule_key("query: [page, token]"))
+        .start()
+        .await;
+    let agent = world.agent("reader");
+    for query in ["_method=DELETE", "page=1&sudo=root", "$httpHeaders=x"] {
+        let answer = agent
+            .call(&format!("GET http://api.a.test/v1/x?{query}"))
+            .await;
+        world.refused(&answer, Reason::QueryCredential).await;
+    }
+    world.nothing_left_the_gate();
+    world.finish().await;
+}

@@ -125,10 +125,10 @@ fn every_mistake_of_a_table_is_said_at_once() {
     cases.yaml:1:8: "triage" is no identity of an agent; a SPIFFE ID starts with spiffe://
     cases.yaml:1:24: "G T" is no method; a method is one word, like GET
     cases.yaml:1:34: "api.github.com" is no URL; a URL has a scheme and a host, like https://api.example.com/v1
-    cases.yaml:1:58: "maybe" is not known here; it is one of allow, deny, certificate_invalid, identity_unknown, revoked, request_malformed, target_malformed, path_ambiguous, query_credential, method_refused, review_overdue, no_rule, denied_by_rule, port_forbidden, address_forbidden, credential_forbidden
+    cases.yaml:1:58: "maybe" is not known here; it is one of allow, deny, certificate_invalid, identity_unknown, revoked, request_malformed, target_malformed, path_ambiguous, query_credential, method_refused, review_overdue, no_rule, denied_by_rule, query_forbidden, port_forbidden, address_forbidden, credential_forbidden
     cases.yaml:1:69: "2026-02-30" is no date; write a day that exists as year-month-day, like 2027-04-30
     cases.yaml:2:3: the key "as" is missing; it is mandatory
-    cases.yaml:2:46: "rate_limited" is not known here; it is one of allow, deny, certificate_invalid, identity_unknown, revoked, request_malformed, target_malformed, path_ambiguous, query_credential, method_refused, review_overdue, no_rule, denied_by_rule, port_forbidden, address_forbidden, credential_forbidden
+    cases.yaml:2:46: "rate_limited" is not known here; it is one of allow, deny, certificate_invalid, identity_unknown, revoked, request_malformed, target_malformed, path_ambiguous, query_credential, method_refused, review_overdue, no_rule, denied_by_rule, query_forbidden, port_forbidden, address_forbidden, credential_forbidden
     cases.yaml:2:60: unknown key "colour"; the keys here are name, as, method, url, on, expect, rule, credential
     cases.yaml:3:92: a call that is refused has no credential; take the key away, or expect allow
     "#);

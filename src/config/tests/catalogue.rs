@@ -99,6 +99,33 @@ fn a_rule_names_a_credential_or_none() {
 }
 
 #[test]
+fn a_rule_cannot_list_the_credentials_own_place() {
+    let placed = |place: &str, keys: &str| {
+        Example::new()
+            .with(
+                "credentials.yaml",
+                "place: {header: Authorization, value: \"Bearer {token}\"}",
+                &format!("place: {place}"),
+            )
+            .with(
+                "roles/triage.yaml",
+                "    limit: {rate: 60/min, burst: 10, in_flight: 8}",
+                &format!("    {keys}"),
+            )
+            .said()
+    };
+    let query = "{query: {name: app_id}}";
+    let header = "{header: X-Vendor-Pass, value: \"{token}\"}";
+    insta::assert_snapshot!(placed(query, "query: [page, appId, app_id]"), @r#"
+    roles/triage.yaml:28:19: the credential "github-triage" goes into "appId"; take it out of the list: the agent's own never goes there
+    roles/triage.yaml:28:26: the credential "github-triage" goes into "app_id"; take it out of the list: the agent's own never goes there
+    "#);
+    insta::assert_snapshot!(placed(header, "headers: [if-match, x-vendor-pass]"), @r#"roles/triage.yaml:28:25: the credential "github-triage" goes into "x-vendor-pass"; take it out of the list: the agent's own never goes there"#);
+    assert_eq!(placed(query, "headers: [app-id]"), "");
+    assert_eq!(placed(header, "query: [x-vendor-pass]"), "");
+}
+
+#[test]
 fn a_second_role_cannot_help_itself() {
     let other = "purpose: p\nowner: o\nsponsor: s\nreview_by: 2027-01-01\nidentities: [spiffe://example.org/o]\n\
         limit: {rate: 1/s}\nrules:\n- {name: r, verb: read, hosts: [api.github.com], methods: [GET], paths: [/a], \

@@ -148,6 +148,6 @@ fn the_names_of_files_and_rules() {
       roles/triage.yaml:30:11: "Label issues" is no name; a name has up to 64 of a-z, 0-9 and inner hyphens
     label: issues
       roles/triage.yaml:30:5: the key "name" is missing; it is mandatory
-      roles/triage.yaml:30:5: unknown key "label"; the keys here are name, effect, hosts, verb, safe_post, methods, encoded_slash, paths, credential, cookies, limit
+      roles/triage.yaml:30:5: unknown key "label"; the keys here are name, effect, hosts, verb, safe_post, methods, encoded_slash, paths, credential, cookies, headers, query, limit
     "#);
 }

@@ -271,6 +271,53 @@ fn cookies() {
 }
 
 #[test]
+fn headers_and_query() {
+    let rest = "hosts: [a.test], verb: read, methods: [GET], paths: [/a], credential: none";
+    let rules = [
+        "headers: [notion-version, if-match]",
+        "headers: []",
+        "headers: [Notion-Version]",
+        "headers: [a b]",
+        "headers: [x-api-key, remote-user, x-original-url, cookie, accept, te, x_a]",
+        "headers: notion-version",
+        "query: [page, \"ids[]\", key, page_token, a b]",
+        "query: []",
+        "query: [_method, sudo, a%5B%5D, a&b, '']",
+    ];
+    let rules = rules.map(|keys| format!("{keys}, {rest}"));
+    insta::assert_snapshot!(said_of_rules(&rules.each_ref().map(|rule| &**rule)).replace(&format!(", {rest}"), ""), @r#"
+    headers: [notion-version, if-match]
+      nothing
+    headers: []
+      nothing
+    headers: [Notion-Version]
+      roles/other.yaml:7:29: "Notion-Version" is not in lower case; write notion-version
+    headers: [a b]
+      roles/other.yaml:7:29: "a b" is no name of a header; write one like notion-version
+    headers: [x-api-key, remote-user, x-original-url, cookie, accept, te, x_a]
+      roles/other.yaml:7:29: a list has no place for the header "x-api-key"; it carries a credential: the agent's own never crosses
+      roles/other.yaml:7:40: a list has no place for the header "remote-user"; it speaks of who calls: the agent's own word never crosses
+      roles/other.yaml:7:53: a list has no place for the header "x-original-url"; it overrides the method or the URL, and never crosses
+      roles/other.yaml:7:69: a list has no place for the header "cookie"; cookies cross with cookies: pass, and not otherwise
+      roles/other.yaml:7:77: a list has no place for the header "accept"; it crosses anyway: HTTP itself needs it
+      roles/other.yaml:7:85: a list has no place for the header "te"; it belongs to the connection or the gate
+      roles/other.yaml:7:89: a list has no place for the header "x_a"; it has a sign that readers take for another: letters, digits and hyphens cross
+    headers: notion-version
+      roles/other.yaml:7:28: "notion-version" stands here; a list like [a, b] is needed
+    query: [page, "ids[]", key, page_token, a b]
+      nothing
+    query: []
+      nothing
+    query: [_method, sudo, a%5B%5D, a&b, '']
+      roles/other.yaml:7:27: "_method" is no query name that a rule can list; it overrides the method, and is never sent on
+      roles/other.yaml:7:36: "sudo" is no query name that a rule can list; it says for whom the call is, and is never sent on
+      roles/other.yaml:7:42: "a%5B%5D" is no query name that a rule can list; write it decoded, up to 128 characters and none of & ; = % +
+      roles/other.yaml:7:51: "a&b" is no query name that a rule can list; write it decoded, up to 128 characters and none of & ; = % +
+      roles/other.yaml:7:56: this text is empty; write one
+    "#);
+}
+
+#[test]
 fn deny_rules() {
     insta::assert_snapshot!(said_of_rules(&[
         "effect: deny, hosts: [a.test]",
@@ -278,7 +325,7 @@ fn deny_rules() {
         "effect: deny, hosts: [a.test], methods: [], paths: []",
         "effect: deny",
         "effect: deny, hosts: [a.test], credential: github-triage",
-        "effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass",
+        "effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass, headers: [], query: []",
         "effect: forbid, hosts: [a.test], verb: read",
     ]), @r#"
     effect: deny, hosts: [a.test]
@@ -292,12 +339,14 @@ fn deny_rules() {
       roles/other.yaml:7:9: the key "hosts" is missing; it is mandatory
     effect: deny, hosts: [a.test], credential: github-triage
       roles/other.yaml:7:62: a deny rule has no "credential"; take it away: the rule grants nothing
-    effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass
+    effect: deny, hosts: [a.test], verb: read, limit: {rate: 1/s}, safe_post: true, encoded_slash: allow, cookies: pass, headers: [], query: []
       roles/other.yaml:7:56: a deny rule has no "verb"; take it away: the rule grants nothing
       roles/other.yaml:7:69: a deny rule has no "limit"; take it away: the rule grants nothing
       roles/other.yaml:7:93: a deny rule has no "safe_post"; take it away: the rule grants nothing
       roles/other.yaml:7:114: a deny rule has no "encoded_slash"; take it away: the rule grants nothing
       roles/other.yaml:7:130: a deny rule has no "cookies"; take it away: the rule grants nothing
+      roles/other.yaml:7:145: a deny rule has no "headers"; take it away: the rule grants nothing
+      roles/other.yaml:7:156: a deny rule has no "query"; take it away: the rule grants nothing
     effect: forbid, hosts: [a.test], verb: read
       roles/other.yaml:7:27: "forbid" is not known here; it is one of allow, deny
     "#);
@@ -363,7 +412,7 @@ fn a_rule_is_what_its_manifest_says() {
     let settings = Example::new().settings();
     let mut rule = settings.roles[0].rules()[0].clone();
     rule.written.file = "roles/triage.yaml".into();
-    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), cookies: false, limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false, encoded_slash: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true, encoded_slash: false }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
+    insta::assert_compact_debug_snapshot!(rule, @r#"Rule { name: "read-issues", effect: Allow(Grant { verb: Read, credential: Some("github-triage"), cookies: false, headers: None, query: None, limit: Some(RuleLimit { rate: Some(Rate { calls: 60, per: 60s }), burst: Some(10), in_flight: Some(8) }) }), hosts: [HostPattern { name: Exact(Host(api.github.com)), port: 443 }], methods: {Get}, paths: [PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: false, encoded_slash: false }, PathPattern { segments: [Literal("repos"), Literal("acme"), Any, Literal("issues")], open: true, encoded_slash: false }], encoded_slash: false, written: Written { file: "roles/triage.yaml", line: 18 } }"#);
 }
 
 #[test]
@@ -391,6 +440,15 @@ fn a_rule_that_can_never_match_is_worth_a_look() {
     insta::assert_snapshot!(said(&[&narrow, deny, deny]), @r#"warning: roles/other.yaml:7:9: the rule "a" can never match: "b" decides all its calls; take it away, or narrow the other one"#);
     let slashes = format!("{narrow}, encoded_slash: allow");
     let head = narrow.replace("GET", "HEAD");
+    let lists = |query: &str| format!("{wide}, query: [{query}]");
+    insta::assert_snapshot!(said(&[&lists("a, b"), &lists("b")]), @r#"warning: roles/other.yaml:7:119: the rule "b" can never match: "a" decides all its calls; take it away, or narrow the other one"#);
+    for rules in [
+        [&*lists("a"), &*wide],
+        [&wide, &lists("key")],
+        [&lists("a"), &lists("a, b")],
+    ] {
+        assert_eq!(said(&rules), "", "{rules:?}");
+    }
     for rules in [
         [&*narrow, &*wide],
         [&wide, &slashes],

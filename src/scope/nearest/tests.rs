@@ -4,7 +4,7 @@ use proptest::{prelude::*, sample::select};
 use time::macros::date;
 
 use super::{
-    super::{Denial, Grant, Match, Rate, Verb, Written},
+    super::{Denial, Grant, Match, Rate, Spoiled, Verb, Written},
     *,
 };
 use crate::target::{Authority, Method, Path, Scheme};
@@ -43,6 +43,8 @@ fn allow(name: &str, text: &str) -> Rule {
         cookies: false,
         verb: Verb::Read,
         credential: None,
+        headers: None,
+        query: None,
         limit: None,
     };
     rule(name, Effect::Allow(grant), text)
@@ -203,7 +205,7 @@ proptest! {
             Err(denial) => {
                 prop_assert!(!nearest.unmatched.is_empty());
                 let only_slash = nearest.unmatched.iter().all(|one| one.part == Part::EncodedSlash);
-                prop_assert_eq!(only_slash, matches!(denial, Denial::EncodedSlash));
+                prop_assert_eq!(only_slash, matches!(denial, Denial::Spoiled(Spoiled::EncodedSlash)));
             }
         }
     }

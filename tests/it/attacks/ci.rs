@@ -185,7 +185,8 @@ async fn ci_07_no_agent_chooses_the_credential() {
 
 #[tokio::test]
 async fn ci_08_the_credential_is_there_whatever_stood_in_its_place() {
-    let world = arena().start().await;
+    let role = Role::from("GET api.a.test/v1/public/**; GET api.c.test/**");
+    let world = World::new().role("r1", role).start().await;
     for lines in [
         "X-Nothing: 1",
         "Authorization: Basic attacker",
@@ -196,6 +197,19 @@ async fn ci_08_the_credential_is_there_whatever_stood_in_its_place() {
         assert_eq!(
             seen.head.values("authorization"),
             [bearer(&world)],
+            "{lines}"
+        );
+    }
+    // No list knows this name: the agent's own makes way because it stands in the place.
+    for lines in [
+        "X-Nothing: 1",
+        "X-Vendor-Pass: attacker",
+        "x-vendor-pass: a\r\nX-VENDOR-PASS: b",
+    ] {
+        let seen = arrives(&world, "api.c.test", "GET /x", lines, "").await;
+        assert_eq!(
+            seen.head.values("x-vendor-pass"),
+            [world.secret("api-c")],
             "{lines}"
         );
     }

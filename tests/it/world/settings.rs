@@ -49,6 +49,7 @@ pub(crate) struct Role {
     rate: String,
     rule_limit: Option<String>,
     cookies: bool,
+    rule_keys: Vec<String>,
     review_by: String,
     identities: Option<Vec<String>>,
 }
@@ -60,6 +61,7 @@ impl From<&str> for Role {
             rate: "6000/min".into(),
             rule_limit: None,
             cookies: false,
+            rule_keys: Vec::new(),
             review_by: in_days(90),
             identities: None,
         }
@@ -88,6 +90,12 @@ impl Role {
             cookies: true,
             ..self
         }
+    }
+
+    /// One more key of every allow rule, as it stands in a manifest: `query: [page]`.
+    pub(crate) fn rule_key(mut self, key: &str) -> Role {
+        self.rule_keys.push(key.to_owned());
+        self
     }
 
     pub(crate) fn review_by(self, date: &str) -> Role {
@@ -134,6 +142,9 @@ impl Role {
             }
             if self.cookies && !rule.deny {
                 text += "    cookies: pass\n";
+            }
+            for key in self.rule_keys.iter().filter(|_| !rule.deny) {
+                writeln!(text, "    {key}").unwrap();
             }
         }
         text
