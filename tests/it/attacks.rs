@@ -34,7 +34,6 @@ use crate::world::{World, builder::Builder};
 /// The world of the list: `r1` may read below `/v1/public/` and post items at `api.a.test`, read everything at
 /// `api.b.test` and, with a credential in the query, at `weather.test`; `r2` may do nothing at `api.a.test`.
 /// `evil.test` and `denied.test` are in no manifest.
-#[allow(dead_code, reason = "the sections that use it are about to come")]
 fn arena() -> Builder {
     World::new()
         .role(

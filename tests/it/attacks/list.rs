@@ -1,7 +1,7 @@
 //! The list itself: each attack has a test that runs, or says what must exist before it can be made, or has a test that
 //! what it attacks is absent.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 const LIST: &str = include_str!("../../attacks.tsv");
 
@@ -72,6 +72,14 @@ fn id_of(test: &str) -> Option<String> {
     is_id.then(|| format!("{}-{number}", section.to_uppercase()))
 }
 
+/// How many attacks there are.
+const ATTACKS: usize = 260;
+
+#[test]
+fn every_attack_has_its_row() {
+    assert_eq!(rows().len(), ATTACKS);
+}
+
 #[test]
 fn every_row_has_the_test_that_it_names() {
     let tests = tests();
@@ -93,5 +101,58 @@ fn every_test_of_an_attack_is_in_the_list() {
         let Some(id) = id_of(&test) else { continue };
         let named = rows.get(&*id).and_then(Word::test);
         assert_eq!(named, Some(&*test), "{id}");
+    }
+}
+
+/// What takes a defence away, one in a file.
+fn patches() -> Vec<PathBuf> {
+    let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broken"));
+    let files = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|ext| ext == "patch"))
+        .collect()
+}
+
+#[test]
+fn every_defence_is_still_where_a_patch_would_take_it_away() {
+    for patch in patches() {
+        let tried = Command::new("patch")
+            .args([
+                "--dry-run",
+                "--force",
+                "--strip=1",
+                "--reject-file=-",
+                "--input",
+            ])
+            .arg(&patch)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&tried.stdout);
+        assert!(tried.status.success(), "{}: {told}", patch.display());
+    }
+}
+
+#[test]
+fn every_patch_names_tests_that_are_there() {
+    let tests = tests();
+    for patch in patches() {
+        let text = fs::read_to_string(&patch).unwrap();
+        let red: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("Red: "))
+            .flat_map(str::split_whitespace)
+            .collect();
+        assert!(!red.is_empty(), "{} names no test", patch.display());
+        // those that stand beside the code are in another program
+        for test in red.iter().filter(|test| test.starts_with("attacks::")) {
+            assert!(
+                tests.iter().any(|one| one == test),
+                "{}: no test {test}",
+                patch.display()
+            );
+        }
     }
 }

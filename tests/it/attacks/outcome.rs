@@ -1,5 +1,4 @@
 //! The outcomes that are safe, as the list names them.
-#![allow(dead_code, reason = "the sections that use it are about to come")]
 
 use std::process::Command;
 
