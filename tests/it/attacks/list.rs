@@ -156,3 +156,24 @@ fn every_patch_names_tests_that_are_there() {
         }
     }
 }
+
+#[test]
+fn the_security_policy_names_tests_that_are_there() {
+    let policy = include_str!("../../../.github/SECURITY.md");
+    let named: Vec<&str> = policy
+        .split('`')
+        .filter(|word| {
+            word.strip_prefix("attacks::")
+                .is_some_and(|section| !section.is_empty())
+        })
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    let tests = tests();
+    for section in named {
+        let inside = format!("{section}::");
+        assert!(
+            tests.iter().any(|test| test.starts_with(&inside)),
+            "no test in {section}"
+        );
+    }
+}
