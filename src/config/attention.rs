@@ -4,6 +4,7 @@
 //! review date is refused when it is used, and an exception past its end is not in force, warning or not.
 
 mod breadth;
+mod endpoints;
 mod minting;
 
 use std::collections::HashSet;
@@ -36,6 +37,7 @@ impl Files<'_> {
         for manifest in self.manifests() {
             self.remark_on_hidden_rules(manifest);
             self.remark_on_minting(manifest);
+            self.remark_on_endpoints(manifest);
             for reach in &manifest.reaches {
                 self.remark_on_addresses(&manifest.name, reach);
                 self.remark_on_cleartext(&manifest.name, reach);
@@ -220,7 +222,6 @@ fn hides(rule: &Rule, hidden: &Rule) -> bool {
         Effect::Deny => rule.paths.iter().any(|own| own.denies_all_of(path)),
         Effect::Allow(_) => rule.paths.iter().any(|own| own.covers(path)),
     };
-    let covers_host = |host: &HostPattern| rule.hosts.iter().any(|own| own.covers(host));
     let takes_slashes = match rule.effect {
         Effect::Deny => true,
         Effect::Allow(_) => rule.encoded_slash || !hidden.encoded_slash,
@@ -230,7 +231,7 @@ fn hides(rule: &Rule, hidden: &Rule) -> bool {
         && !(hidden.hosts.is_empty() || hidden.methods.is_empty() || hidden.paths.is_empty())
         && takes_slashes
         && rule.methods.contains_all(hidden.methods)
-        && hidden.hosts.iter().all(covers_host)
+        && covers_hosts(rule, hidden)
         && hidden.paths.iter().all(covers_path)
 }
 
@@ -246,4 +247,10 @@ fn takes_queries(rule: &Rule, hidden: &Rule) -> bool {
         // A list may have what no rule without one takes.
         (Effect::Allow(_), None, Some(_)) | (Effect::Allow(_), Some(_), None) => false,
     }
+}
+
+/// Whether `rule` names every host that `other` does.
+fn covers_hosts(rule: &Rule, other: &Rule) -> bool {
+    let covered = |host: &HostPattern| rule.hosts.iter().any(|own| own.covers(host));
+    other.hosts.iter().all(covered)
 }

@@ -56,7 +56,7 @@ fn a_rule_for_every_path_of_a_host_unless_it_only_reads_without_a_credential() {
     verb: read, hosts: [a.test], methods: [GET], paths: ['/**'], credential: none
       nothing
     verb: write, hosts: [a.test, x.b.test], methods: [POST], paths: ['/v1/**'], credential: other
-      nothing
+      warning: roles/other.yaml:7:9: by the rule "r" a batch endpoint may be reached, at /v1/batch: no rule sees the calls in its body; name the paths of single calls, or deny that one
     "#);
 }
 
@@ -68,9 +68,10 @@ fn a_read_that_may_post_below_a_path() {
         "verb: read, hosts: [a.test], methods: [GET], paths: ['/search/**'], credential: none",
     ]), @r#"
     verb: read, safe_post: true, hosts: [a.test], methods: [GET, POST], paths: [/x, '/search/**'], credential: none
+      warning: roles/other.yaml:7:9: by the rule "r" a batch endpoint may be reached, at /search/batch: no rule sees the calls in its body; name the paths of single calls, or deny that one
       warning: roles/other.yaml:7:9: the rule "r" calls every POST to /search/** a read; name the paths whose POST changes nothing
     verb: read, safe_post: true, hosts: [a.test], methods: [POST], paths: [/graphql, '/v1/*/search'], credential: none
-      nothing
+      warning: roles/other.yaml:7:9: the rule "r" calls every operation at /graphql a read, and a mutation is one; write verb: execute; what the role may do there is what its credential may
     verb: read, hosts: [a.test], methods: [GET], paths: ['/search/**'], credential: none
       nothing
     "#);
@@ -97,6 +98,52 @@ fn a_path_at_which_an_agent_is_given_a_credential() {
     let sts =
         "verb: write, hosts: [sts.amazonaws.com], methods: [POST], paths: [/], credential: none";
     insta::assert_snapshot!(said_of_rule(sts), @r#"warning: roles/other.yaml:7:9: by the rule "r" the agent may be given a credential of its own, at sts.amazonaws.com; take it away, or have the credential in the catalogue: what the agent holds is used where no rule looks"#);
+}
+
+#[test]
+fn a_path_behind_which_more_happens_than_it_says() {
+    let post = "methods: [POST], hosts: [a.test], credential: none";
+    let get = "verb: read, methods: [GET], hosts: [a.test, x.b.test], credential: other";
+    insta::assert_snapshot!(said_of_each_rule(&[
+        &format!("verb: write, paths: [/v1/batch], {post}"),
+        &format!("verb: execute, paths: [/x, '/odata/$batch'], {post}"),
+        &format!("verb: write, paths: ['/v1/**'], {post}"),
+        &format!("verb: write, paths: ['/repos/acme/site/**', /v1/batch/x], {post}"),
+        &format!("verb: read, safe_post: true, paths: [/api/graphql], {post}"),
+        &format!("verb: execute, paths: [/api/graphql], {post}"),
+        &format!("paths: [/x, /v1/Headers], {get}"),
+        &format!("paths: [/v1/headers/x, /v1/batch, /graphql], {get}"),
+        "verb: read, methods: [GET], hosts: [a.test], credential: none, paths: [/echo]",
+    ]), @r#"
+    verb: write, paths: [/v1/batch], methods: [POST], hosts: [a.test], credential: none
+      warning: roles/other.yaml:7:9: by the rule "r" a batch endpoint may be reached, at /v1/batch: no rule sees the calls in its body; name the paths of single calls, or deny that one
+    verb: execute, paths: [/x, '/odata/$batch'], methods: [POST], hosts: [a.test], credential: none
+      warning: roles/other.yaml:7:9: by the rule "r" a batch endpoint may be reached, at /odata/$batch: no rule sees the calls in its body; name the paths of single calls, or deny that one
+    verb: write, paths: ['/v1/**'], methods: [POST], hosts: [a.test], credential: none
+      warning: roles/other.yaml:7:9: by the rule "r" a batch endpoint may be reached, at /v1/batch: no rule sees the calls in its body; name the paths of single calls, or deny that one
+    verb: write, paths: ['/repos/acme/site/**', /v1/batch/x], methods: [POST], hosts: [a.test], credential: none
+      nothing
+    verb: read, safe_post: true, paths: [/api/graphql], methods: [POST], hosts: [a.test], credential: none
+      warning: roles/other.yaml:7:9: the rule "r" calls every operation at /api/graphql a read, and a mutation is one; write verb: execute; what the role may do there is what its credential may
+    verb: execute, paths: [/api/graphql], methods: [POST], hosts: [a.test], credential: none
+      nothing
+    paths: [/x, /v1/Headers], verb: read, methods: [GET], hosts: [a.test, x.b.test], credential: other
+      warning: roles/other.yaml:7:9: by the rule "r" an answer may show the credential "other": /v1/Headers looks made for debugging; take the path away, or write credential: none
+    paths: [/v1/headers/x, /v1/batch, /graphql], verb: read, methods: [GET], hosts: [a.test, x.b.test], credential: other
+      nothing
+    verb: read, methods: [GET], hosts: [a.test], credential: none, paths: [/echo]
+      nothing
+    "#);
+    let denied = |paths: &str| {
+        let rules = format!(
+            "[{{name: r, verb: write, paths: ['/v1/**'], {post}}}, {{name: d, effect: deny, hosts: [a.test], paths: [{paths}]}}]"
+        );
+        Example::new()
+            .file("roles/other.yaml", &other(&rules))
+            .said()
+    };
+    assert_eq!(denied("/v1/batch, '/v1/$batch'"), "");
+    assert!(denied("/v1/batch").contains("/v1/$batch"));
 }
 
 #[test]
