@@ -97,7 +97,7 @@ async fn serve(
     let one = Read {
         method: target.method().as_str().to_owned(),
         target: target.path().as_str().to_owned() + &query.unwrap_or_default(),
-        headers: headers::crossing_request(along.headers, false),
+        headers: headers::crossing_request(along.headers, headers::Let::default()),
         body: whole(along.body).await,
     };
     read.lock()
