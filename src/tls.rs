@@ -91,13 +91,15 @@ impl Agents {
         shown: &Shown,
         bundles: impl Iterator<Item = (&'b str, &'b Bundle)>,
     ) -> Result<Agents, rustls::Error> {
-        let (mut verifiers, mut ends) = (HashMap::new(), BTreeMap::new());
+        let (mut vouching, mut ends) = (HashMap::new(), BTreeMap::new());
         for (domain, bundle) in bundles {
-            verifiers.insert(domain.to_owned(), bundle.verifier.clone());
+            vouching.insert(domain.to_owned(), bundle.vouches.clone());
             ends.insert(domain.into(), bundle.validity);
         }
-        let verifier = AgentVerifier::new(verifiers)
-            .ok_or_else(|| rustls::Error::General("no trust domain is configured".to_owned()))?;
+        let verifier = AgentVerifier::new(vouching, provider().signature_verification_algorithms)
+            .ok_or_else(|| {
+            rustls::Error::General("no trust domain is configured".to_owned())
+        })?;
         let verifier = Arc::new(verifier);
         let certificate = SingleCertAndKey::from(shown.certified.clone());
         let mut config = ServerConfig::builder_with_provider(provider())

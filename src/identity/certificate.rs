@@ -9,6 +9,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::danger::HandshakeSignatureValid,
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
@@ -153,18 +154,35 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> Arc<str> {
     hex.into()
 }
 
+/// Whoever vouches for the callers of one trust domain.
+pub trait Vouches: fmt::Debug + Send + Sync {
+    /// Verifies a chain at `now`.
+    ///
+    /// # Errors
+    /// Why nobody vouches for its leaf.
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error>;
+}
+
 /// Verifies agents' certificates, each against the bundle of its own trust domain (SPIFFE Federation section 7.3).
 #[derive(Debug)]
 pub struct AgentVerifier {
-    bundles: HashMap<String, Arc<dyn ClientCertVerifier>>,
-    signatures: Arc<dyn ClientCertVerifier>,
+    bundles: HashMap<String, Arc<dyn Vouches>>,
+    /// How the signatures of handshakes are verified, which concern no bundle.
+    signatures: WebPkiSupportedAlgorithms,
 }
 
 impl AgentVerifier {
-    /// A verifier over the verifiers of the trust domains; none if there is no trust domain.
-    pub fn new(bundles: HashMap<String, Arc<dyn ClientCertVerifier>>) -> Option<AgentVerifier> {
-        let signatures = bundles.values().next()?.clone();
-        Some(AgentVerifier {
+    /// A verifier over the bundles of the trust domains; none if there is no trust domain.
+    pub fn new(
+        bundles: HashMap<String, Arc<dyn Vouches>>,
+        signatures: WebPkiSupportedAlgorithms,
+    ) -> Option<AgentVerifier> {
+        (!bundles.is_empty()).then_some(AgentVerifier {
             bundles,
             signatures,
         })
@@ -196,7 +214,7 @@ impl ClientCertVerifier for AgentVerifier {
             .bundles
             .get(caller.id.trust_domain())
             .ok_or_else(|| refused(SvidFault::TrustDomain))?;
-        bundle.verify_client_cert(end_entity, intermediates, now)
+        bundle.verify(end_entity, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -205,7 +223,7 @@ impl ClientCertVerifier for AgentVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.signatures)
     }
 
     fn verify_tls13_signature(
@@ -214,11 +232,11 @@ impl ClientCertVerifier for AgentVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.signatures)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.supported_verify_schemes()
+        self.signatures.supported_schemes()
     }
 }
 

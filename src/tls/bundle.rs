@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
-    SignatureScheme,
-    client::danger::HandshakeSignatureValid,
+    CertificateError, Error, RootCertStore,
     pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime},
     server::{
         WebPkiClientVerifier,
@@ -15,11 +13,12 @@ use rustls::{
 use time::OffsetDateTime;
 
 use super::{provider, validity::Validity};
+use crate::identity::certificate::Vouches;
 
 /// Whom a trust domain vouches for.
 #[derive(Debug)]
 pub(crate) struct Bundle {
-    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+    pub(super) vouches: Arc<dyn Vouches>,
     /// When all of its authorities and revocation lists hold.
     pub(super) validity: Validity,
 }
@@ -36,7 +35,9 @@ impl Bundle {
         (crls, lists_hold): (Vec<CertificateRevocationListDer<'static>>, Option<Validity>),
     ) -> Result<Bundle, Error> {
         let terms = authorities.iter().map(|(_, validity)| *validity);
-        let validity = terms.chain(lists_hold).reduce(Validity::and);
+        let hold = terms
+            .reduce(Validity::and)
+            .ok_or_else(|| Error::General("no authority is in it".to_owned()))?;
         let mut each = Vec::new();
         for (root, validity) in authorities {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(root), provider())
@@ -46,12 +47,9 @@ impl Bundle {
                 .map_err(|error| Error::General(error.to_string()))?;
             each.push((validity, verifier));
         }
-        let (Some(validity), Some(authorities)) = (validity, Authorities::of(each)) else {
-            return Err(Error::General("no authority is in it".to_owned()));
-        };
         Ok(Bundle {
-            verifier: Arc::new(authorities),
-            validity,
+            vouches: Arc::new(Authorities(each)),
+            validity: lists_hold.map_or(hold, |lists| hold.and(lists)),
         })
     }
 }
@@ -59,38 +57,22 @@ impl Bundle {
 /// The verifiers of a trust domain, one an authority. Each is asked only while its authority's own certificate holds,
 /// which a store of trust anchors does not look at (RFC 5280 section 6.1 leaves it to us).
 #[derive(Debug)]
-struct Authorities {
-    each: Vec<(Validity, Arc<dyn ClientCertVerifier>)>,
-    /// Any of them: signatures in a handshake concern no authority.
-    signatures: Arc<dyn ClientCertVerifier>,
-}
+struct Authorities(Vec<(Validity, Arc<dyn ClientCertVerifier>)>);
 
-impl Authorities {
-    fn of(each: Vec<(Validity, Arc<dyn ClientCertVerifier>)>) -> Option<Authorities> {
-        let (_, signatures) = each.first()?;
-        let signatures = signatures.clone();
-        Some(Authorities { each, signatures })
-    }
-}
-
-impl ClientCertVerifier for Authorities {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
+impl Vouches for Authorities {
+    fn verify(
         &self,
-        end_entity: &CertificateDer<'_>,
+        leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let unknown = Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let mut told = unknown.clone();
-        for (validity, verifier) in &self.each {
+        for (validity, verifier) in &self.0 {
             if !covers(validity, now) {
                 continue;
             }
-            match verifier.verify_client_cert(end_entity, intermediates, now) {
+            match verifier.verify_client_cert(leaf, intermediates, now) {
                 Ok(verified) => return Ok(verified),
                 // What the issuer says is nearer to the fault than what a stranger says.
                 Err(error) if told == unknown => told = error,
@@ -98,28 +80,6 @@ impl ClientCertVerifier for Authorities {
             }
         }
         Err(told)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.supported_verify_schemes()
     }
 }
 
