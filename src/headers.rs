@@ -158,26 +158,13 @@ const NEEDED: [HeaderName; 5] = [
 
 /// What of a request's `headers` may cross and the rule lets; `Host` stays for whoever writes it anew.
 pub(crate) fn crossing_request(headers: HeaderMap, rule: Let<'_>) -> HeaderMap {
-    let crossing = without(headers, |name| {
+    without(headers, |name| {
         let let_through = *name == header::HOST || rule.cookies && *name == header::COOKIE;
-        !(let_through || request_name_crosses(name.as_str()))
-    });
-    match rule.only {
-        None => crossing,
-        Some(only) => listed(crossing, |name| {
-            let let_through = *name == header::HOST || *name == header::COOKIE;
-            let_through || NEEDED.contains(name) || only.contains(name)
-        }),
-    }
-}
-
-fn listed(mut headers: HeaderMap, is_listed: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    let names = headers.keys().filter(|name| !is_listed(name));
-    let others: Vec<HeaderName> = names.cloned().collect();
-    for name in &others {
-        headers.remove(name);
-    }
-    headers
+        let crosses = let_through || is_ordinary(name) || request_name_crosses(name.as_str());
+        let listed =
+            |only: &[HeaderName]| let_through || NEEDED.contains(name) || only.contains(name);
+        !(crosses && rule.only.is_none_or(listed))
+    })
 }
 
 /// Why a rule cannot let a request header of this name cross by listing it.
@@ -203,7 +190,7 @@ fn without(mut headers: HeaderMap, stays: impl Fn(&HeaderName) -> bool) -> Heade
     let named = headers.contains_key(header::CONNECTION);
     let staying: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| !ORDINARY.contains(name) && stays(name) || named && is_named(name, &headers))
+        .filter(|name| stays(name) || named && is_named(name, &headers))
         .cloned()
         .collect();
     for name in &staying {
@@ -228,6 +215,10 @@ const ORDINARY: [HeaderName; 12] = [
     header::VARY,
 ];
 
+fn is_ordinary(name: &HeaderName) -> bool {
+    ORDINARY.contains(name)
+}
+
 /// Whether a request header of this name may cross, as long as `Connection` does not name it.
 fn request_name_crosses(name: &str) -> bool {
     is_plain(name)
@@ -242,9 +233,9 @@ fn is_plain(name: &str) -> bool {
     name.bytes().all(plain)
 }
 
-/// Whether a trailer of this name may cross, in either direction: what would change how the message is framed,
-/// routed or authorised may not (RFC 9110 section 6.5.1).
-pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
+/// Whether a trailer of this name may cross, in either direction, and is one of `only` if the rule lists any: what would
+/// change how the message is framed, routed or authorised may not (RFC 9110 section 6.5.1).
+fn trailer_crosses(name: &HeaderName, only: Option<&[HeaderName]>) -> bool {
     let text = name.as_str();
     let controls = matches!(
         text,
@@ -255,13 +246,14 @@ pub(crate) fn trailer_crosses(name: &HeaderName) -> bool {
         && !speaks_as_proxy(text)
         && !outlives_call(text)
         && !matches!(text, "location" | "www-authenticate")
+        && only.is_none_or(|only| only.contains(name))
 }
 
 /// What of `trailers` may cross, in either direction; of a request's, only what its rule lists if it lists any.
 pub(crate) fn crossing_trailers(trailers: &HeaderMap, only: Option<&[HeaderName]>) -> HeaderMap {
     trailers
         .iter()
-        .filter(|(name, _)| trailer_crosses(name) && only.is_none_or(|only| only.contains(name)))
+        .filter(|(name, _)| trailer_crosses(name, only))
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect()
 }
@@ -274,9 +266,7 @@ pub(crate) fn trailer_names(
     let crossing: Vec<&str> = tokens(headers, &header::TRAILER)
         .filter(|name| {
             let name = HeaderName::from_bytes(name.as_bytes());
-            name.is_ok_and(|name| {
-                trailer_crosses(&name) && only.is_none_or(|only| only.contains(&name))
-            })
+            name.is_ok_and(|name| trailer_crosses(&name, only))
         })
         .collect();
     if crossing.is_empty() {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{is_connection_own, without};
+use super::{is_connection_own, is_ordinary, without};
 
 /// Says that the connection is authenticated for the requests to come (MS-N2HT).
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -11,7 +11,7 @@ const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
 pub(crate) fn crossing_answer(headers: HeaderMap, cookies: bool) -> HeaderMap {
     let mut crossing = without(headers, |name| {
         let let_through = cookies && *name == header::SET_COOKIE;
-        !(let_through || answer_name_crosses(name.as_str()))
+        !(let_through || is_ordinary(name) || answer_name_crosses(name.as_str()))
     });
     if let header::Entry::Occupied(challenges) = crossing.entry(header::WWW_AUTHENTICATE) {
         let (name, challenges) = challenges.remove_entry_mult();
