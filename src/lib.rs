@@ -42,7 +42,7 @@
 //! | edges: what touches the world | `credential`, `upstream`, `tls`, `event` |
 //! | acts on a permit | `limit`, `inject` |
 //! | decides; pure, the day is a parameter | [`scope`] |
-//! | words | [`identity`], [`target`], `headers`, `names` (what a name says of its value), `secret`, `regular` (files), [`refusal`], `outcome`, `metrics` (what is counted) |
+//! | words | [`identity`], [`target`], `headers`, `names` (what a name says of its value), `secret`, `regular` (files), `through` (streams around streams), [`refusal`], `outcome`, `metrics` (what is counted) |
 //!
 //! Two exceptions, each for a type that its owner must name: `event` notes what `limit` and `scope` decided, and
 //! `upstream` takes an `inject::Outbound`, since nothing else may leave.
@@ -90,5 +90,6 @@ mod session;
 mod shutdown;
 mod snapshot;
 pub mod target;
+mod through;
 mod tls;
 mod upstream;
