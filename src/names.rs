@@ -185,6 +185,8 @@ struct Words {
     starts: ByByte,
     ends: ByByte,
     inside: ByByte,
+    /// What is left of a name that is shorter has no word inside.
+    inside_bytes_min: usize,
 }
 
 impl Words {
@@ -194,6 +196,7 @@ impl Words {
             starts: ByByte::default(),
             ends: ByByte::default(),
             inside: ByByte::default(),
+            inside_bytes_min: usize::MAX,
         };
         for (says, list) in lists.iter().copied().flatten() {
             for word in list.split_whitespace() {
@@ -211,7 +214,10 @@ impl Words {
             (false, false) => self.whole.push((word, says)),
             (false, true) => self.starts.add(word.first(), word, says),
             (true, false) => self.ends.add(word.last(), word, says),
-            (true, true) => self.inside.add(word.first(), word, says),
+            (true, true) => {
+                self.inside_bytes_min = self.inside_bytes_min.min(word.len());
+                self.inside.add(word.first(), word, says);
+            }
         }
     }
 
@@ -237,7 +243,9 @@ impl Words {
 
     fn inside(&self, name: &[u8]) -> Option<Says> {
         let mut rest = name;
-        while let [first, after @ ..] = rest {
+        while rest.len() >= self.inside_bytes_min
+            && let [first, after @ ..] = rest
+        {
             let found = self.inside.find(Some(first), |word| rest.starts_with(word));
             if found.is_some() {
                 return found;
