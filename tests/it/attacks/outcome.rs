@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tollgate::refusal::Reason;
+
 use crate::world::{
     World,
     agent::{Answer, Wire},
@@ -119,6 +121,19 @@ pub(super) async fn arrives(
     let answer = tunnel.call_with(call, host, &lines, body).await;
     assert_eq!(answer.status, 200, "{call} with {lines}: {answer:?}");
     world.upstream(host).requests().pop().unwrap()
+}
+
+/// A body arrives as it was sent by a call that a rule allows, and opens no rule to one of `path`, which none names.
+pub(super) async fn decides_nothing(world: &World, lines: &str, body: &str, path: &str) -> Seen {
+    let seen = arrives(world, "api.a.test", "POST /v1/items", lines, body).await;
+    assert_eq!(seen.body.bytes, body.as_bytes());
+    let agent = world.agent("r1");
+    let (call, lines) = (
+        format!("POST http://api.a.test{path}"),
+        format!("{lines}\r\n"),
+    );
+    World::says_no(&agent.call_with(&call, &lines, body).await, Reason::NoRule);
+    seen
 }
 
 /// STRIP: a call arrives without any of these header lines, with what stands beside them, and with the gate's own

@@ -6,7 +6,7 @@ use crate::world::{World, agent::request};
 
 use super::{
     arena,
-    outcome::{arrives, bearer, inside, refused, stripped},
+    outcome::{arrives, bearer, decides_nothing, inside, refused, stripped},
 };
 
 #[tokio::test]
@@ -269,17 +269,7 @@ async fn se_12_the_gate_follows_no_url_in_a_body() {
         "{\"url\":\"http://169.254.169.254/\"}",
         "{\"api_base\":\"http://evil.test/\",\"base_url\":\"http://evil.test/\"}",
     ] {
-        let seen = arrives(&world, "api.a.test", "POST /v1/items", kind, body).await;
-        assert_eq!(seen.body.bytes, body.as_bytes());
-        let answer = world
-            .agent("r1")
-            .call_with(
-                "POST http://api.a.test/v1/fetch",
-                &format!("{kind}\r\n"),
-                body,
-            )
-            .await;
-        World::says_no(&answer, Reason::NoRule);
+        decides_nothing(&world, kind, body, "/v1/fetch").await;
     }
     assert_eq!(world.dns.queries("evil.test"), 0);
     world.finish().await;
@@ -310,17 +300,7 @@ async fn se_13_no_kind_of_body_opens_a_rule() {
         "Content-Type: multipart/form-data; boundary=\"a; boundary=b\"",
         "Content-Type: application/json\r\nContent-Encoding: gzip",
     ] {
-        let seen = arrives(&world, "api.a.test", "POST /v1/items", lines, body).await;
-        assert_eq!(seen.body.bytes, body.as_bytes());
-        let answer = world
-            .agent("r1")
-            .call_with(
-                "POST http://api.a.test/v1/admin",
-                &format!("{lines}\r\n"),
-                body,
-            )
-            .await;
-        World::says_no(&answer, Reason::NoRule);
+        decides_nothing(&world, lines, body, "/v1/admin").await;
     }
     world.finish().await;
 }
