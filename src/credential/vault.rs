@@ -7,6 +7,7 @@
 mod envelope;
 mod error;
 mod kv2;
+mod parent;
 mod path;
 mod session;
 mod token;
@@ -14,6 +15,8 @@ mod upkeep;
 mod wire;
 
 pub(crate) use error::VaultError;
+#[allow(unused_imports, reason = "for the leases of dynamic engines")]
+pub(crate) use parent::Parent;
 /// For those who read settings: what [`Vault::read_kv2`] takes for a mount and a path.
 pub(crate) use path::plain as plain_path;
 

@@ -125,6 +125,7 @@ impl Session {
         let Some(token) = self.0.token.swap(None) else {
             return;
         };
+        token.bury();
         let request = RevokeTokenSelfRequest {};
         let revoke = self.0.wire.ask(&request, Some(token.header()));
         match timeout(REVOKE_TIMEOUT, revoke).await {
@@ -218,7 +219,9 @@ impl Shared {
 
     fn begin(self: &Arc<Self>, token: Token) -> Login {
         let token = Arc::new(token);
-        self.token.store(Some(Arc::clone(&token)));
+        if let Some(last) = self.token.swap(Some(Arc::clone(&token))) {
+            last.supersede();
+        }
         // Looked at after the token is there, so that either this or `close` sees the other.
         if self.closed.load(Ordering::SeqCst) {
             self.token.store(None);

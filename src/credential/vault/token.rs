@@ -5,7 +5,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -20,6 +20,7 @@ use super::{
     super::flight::Flight,
     envelope::{Auth, Text},
     error::VaultError,
+    parent::Parent,
 };
 use crate::secret::{Secret, Term};
 
@@ -34,7 +35,7 @@ pub(super) struct Token {
     header: HeaderValue,
     renewable: bool,
     term: Mutex<Term>,
-    dead: AtomicBool,
+    parent: Arc<Parent>,
     proven: AtomicBool,
     /// Whether the server still knows the token, asked once for all who doubt it.
     pub(super) doubts: Flight<Result<bool, VaultError>>,
@@ -52,13 +53,14 @@ impl Token {
         if let Some(why) = unfit(&auth) {
             return Err(VaultError::TokenUnfit(why));
         }
-        let length = duration(&auth);
+        let term = Term::new(asked, SystemTime::now(), duration(&auth));
+        let length = term.remaining(asked);
         let batch = auth.token_type.as_deref() == Some(BATCH);
         Ok(Token {
             renewable: auth.renewable.unwrap_or_default() && !batch,
             header: header(auth.client_token)?,
-            term: Mutex::new(Term::new(asked, SystemTime::now(), length)),
-            dead: AtomicBool::new(false),
+            parent: Arc::new(Parent::new(asked, asked + length)),
+            term: Mutex::new(term),
             proven: AtomicBool::new(false),
             doubts: Flight::new(),
         })
@@ -95,18 +97,30 @@ impl Token {
             return Err(VaultError::TokenUnfit("was renewed for no time"));
         }
         let term = Term::new(asked, SystemTime::now(), length);
+        self.parent.moves_to(asked + term.remaining(asked));
         *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term;
         Ok(())
     }
 
     /// Whether the server was seen to refuse it.
     pub(super) fn dead(&self) -> bool {
-        self.dead.load(Ordering::Acquire)
+        self.parent.ended()
     }
 
     /// Notes that the server does not know it any more; `true` for the first who says so.
     pub(super) fn bury(&self) -> bool {
-        !self.dead.swap(true, Ordering::AcqRel)
+        self.parent.end()
+    }
+
+    /// What those who hold leases of it must know of it.
+    #[allow(dead_code, reason = "the leases of dynamic engines ask")]
+    pub(super) fn parent(&self) -> Arc<Parent> {
+        Arc::clone(&self.parent)
+    }
+
+    /// Notes that another one took its place.
+    pub(super) fn supersede(&self) {
+        self.parent.supersede();
     }
 
     /// Whether the server has accepted it at least once.
