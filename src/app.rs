@@ -215,6 +215,7 @@ async fn sweep(gate: Arc<Gate>) {
         let snapshot = gate.snapshot.load_full();
         snapshot.upstream.sweep();
         gate.limits.forget_unused();
+        snapshot.sweep_credentials();
         gate.register.review(&snapshot, Look::Clock, &gate.log);
     }
 }

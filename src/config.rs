@@ -22,6 +22,7 @@ mod revoked;
 mod roles;
 mod rule;
 mod scalar;
+mod source;
 mod value;
 
 use std::{
@@ -36,13 +37,14 @@ use time::Date;
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
     cases::{Case, Expected, cases},
-    catalogue::{Credential, Source},
+    catalogue::Credential,
     exception::{Danger, Exception, Exceptions},
     fields::distance,
     gate::{Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault},
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},
+    source::Source,
 };
 use crate::{identity::SpiffeId, scope::Role};
 

@@ -18,27 +18,23 @@ pub(crate) use names::LeaseNames;
 
 use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use self::vault::{Vault, VaultError};
+use self::vault::{Engine, Parent, Vault, VaultError};
 
 use crate::{
     inject::placement::Unsendable,
     refusal::{Reason, Refusal},
-    secret::Secret,
+    secret::{Secret, Value},
 };
 
 /// Where the value of a catalogue entry comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A field of a secret in Vault's key-value engine, version 2.
+    /// A secrets engine of Vault.
     Vault {
-        /// Who is asked; shared by all entries.
+        /// Who is asked; shared by all entries of one identity at Vault.
         vault: Arc<Vault>,
-        /// Where the engine is mounted.
-        mount: String,
-        /// The secret.
-        path: String,
-        /// Which of its fields.
-        field: String,
+        /// What is asked.
+        engine: Engine,
     },
     /// A file that only the gate's user can read: see [`file::read`].
     File {
@@ -52,6 +48,20 @@ pub(crate) trait Fetch: Send + Sync + 'static {
     /// Asks the source now. The caller sees to it that there is one fetch at a time, and bounds it in time.
     fn fetch(&self) -> impl Future<Output = Result<Fetched, SourceError>> + Send;
 
+    /// Asks the source for more time, as much as the lease began with, and gives what it grants from the question on:
+    /// less near the end of what a lease may have in all. Brings no value.
+    fn renew(
+        &self,
+        lease: &LeaseInfo,
+    ) -> impl Future<Output = Result<Duration, SourceError>> + Send;
+
+    /// Has the source end a lease that nobody is given any more, after calls under way have had `rest` to begin. Best
+    /// effort, in a task of its own; a lease that cannot be ended ends by itself.
+    fn give_up(&self, lease: LeaseInfo, rest: Duration);
+
+    /// Whether each fetch makes something anew at the source, which is then there until its end.
+    fn creates(&self) -> bool;
+
     /// What the value is called at its source, for the record: no secret, the same for the life of the entry.
     fn name(&self) -> String;
 }
@@ -59,24 +69,35 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 impl Fetch for Source {
     async fn fetch(&self) -> Result<Fetched, SourceError> {
         match self {
-            Source::Vault {
-                vault,
-                mount,
-                path,
-                field,
-            } => Ok(vault.read_kv2(mount, path, field).await?),
-            Source::File { path } => Ok(Fetched::unleased(file::read(path).await?)),
+            Source::Vault { vault, engine } => Ok(vault.fetch(engine).await?),
+            Source::File { path } => Ok(Fetched::stored(file::read(path).await?)),
+        }
+    }
+
+    async fn renew(&self, lease: &LeaseInfo) -> Result<Duration, SourceError> {
+        match self {
+            Source::Vault { vault, engine: _ } => Ok(vault.renew(lease).await?),
+            Source::File { .. } => Err(SourceError::TooShort),
+        }
+    }
+
+    fn give_up(&self, lease: LeaseInfo, rest: Duration) {
+        match self {
+            Source::Vault { vault, engine: _ } => vault.give_up(lease, rest),
+            Source::File { .. } => {}
+        }
+    }
+
+    fn creates(&self) -> bool {
+        match self {
+            Source::Vault { vault: _, engine } => engine.creates(),
+            Source::File { .. } => false,
         }
     }
 
     fn name(&self) -> String {
         match self {
-            Source::Vault {
-                vault: _,
-                mount,
-                path,
-                field,
-            } => format!("vault:{mount}/{path}#{field}"),
+            Source::Vault { vault: _, engine } => engine.name(),
             Source::File { path } => format!("file:{}", path.display()),
         }
     }
@@ -86,36 +107,60 @@ impl Fetch for Source {
 #[derive(Debug)]
 pub(crate) struct Fetched {
     /// The value.
-    pub(crate) value: Secret,
+    pub(crate) value: Value,
     /// The source's own count of the value's versions, if it counts.
     pub(crate) version: Option<u64>,
-    /// The source's own limit on the value's use; without one the catalogue's `max_ttl` is the limit.
-    pub(crate) lease: Option<LeaseInfo>,
+    /// What ends it.
+    pub(crate) end: End,
     /// The source's name for this answer in its own log.
     pub(crate) request_id: Option<String>,
+    /// The token with which it was asked for: what is leased by it ends with it.
+    pub(crate) parent: Option<Arc<Parent>>,
 }
 
 impl Fetched {
-    /// A value of which the source knows neither a version nor an end.
-    pub(crate) fn unleased(value: Secret) -> Fetched {
+    /// A value that somebody stored, of which the source knows neither a version nor an end.
+    pub(crate) fn stored(secret: Secret) -> Fetched {
         Fetched {
-            value,
+            value: Value::token(secret),
             version: None,
-            lease: None,
+            end: End::Open,
             request_id: None,
+            parent: None,
         }
     }
 }
 
-/// A source's limit on the use of a value.
+/// What ends a value, apart from the catalogue's `max_ttl`, which holds for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing: it works until somebody changes it.
+    Open,
+    /// A lease, which the source may make longer and which may be given back.
+    Lease(LeaseInfo),
+    /// The source puts another in its place after this time, and not before: to ask ahead gives the same once more.
+    Rotation(Duration),
+}
+
+/// A source's lease on a value.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct LeaseInfo {
     /// The source's name for the lease; whoever has it may end the lease.
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     /// From the answer to the end.
     pub(crate) duration: Duration,
     /// Whether the source would make it longer.
     pub(crate) renewable: bool,
+}
+
+impl fmt::Debug for LeaseInfo {
+    /// Without the id: it is no secret value, but it stands in no log of ours.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseInfo")
+            .field("duration", &self.duration)
+            .field("renewable", &self.renewable)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a source gave no value that can be used. Says nothing of what the value is.
@@ -131,6 +176,8 @@ pub(crate) enum SourceError {
     TooShort,
     /// The source did not answer in time.
     TimedOut,
+    /// So many values were made that it is left alone for this long.
+    TooMany(Duration),
 }
 
 impl SourceError {
@@ -142,7 +189,17 @@ impl SourceError {
             SourceError::File(_)
             | SourceError::Unsendable(_)
             | SourceError::TooShort
-            | SourceError::TimedOut => false,
+            | SourceError::TimedOut
+            | SourceError::TooMany(_) => false,
+        }
+    }
+
+    /// Whether the same question may bring something later, with nothing changed by anybody.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            SourceError::Vault(error) => error.retryable(),
+            SourceError::TimedOut | SourceError::TooMany(_) => true,
+            SourceError::File(_) | SourceError::Unsendable(_) | SourceError::TooShort => false,
         }
     }
 
@@ -150,6 +207,7 @@ impl SourceError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             SourceError::Vault(error) => error.retry_after(),
+            SourceError::TooMany(wait) => Some(*wait),
             SourceError::File(_)
             | SourceError::Unsendable(_)
             | SourceError::TooShort
@@ -184,6 +242,9 @@ impl fmt::Display for SourceError {
             SourceError::Unsendable(error) => error.fmt(f),
             SourceError::TooShort => f.write_str("the lease is over before it could be used"),
             SourceError::TimedOut => f.write_str("the source did not answer in time"),
+            SourceError::TooMany(_) => {
+                f.write_str("too many values were made of it; none is made for a while")
+            }
         }
     }
 }

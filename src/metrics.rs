@@ -66,6 +66,8 @@ pub(crate) struct VaultErrors {
     pub(crate) login: Tally<VaultTrouble>,
     /// Renewing the gate's own token.
     pub(crate) renew: Tally<VaultTrouble>,
+    /// Making a lease longer, or ending one.
+    pub(crate) lease: Tally<VaultTrouble>,
 }
 
 /// What can go wrong with Vault, as far as an alert needs to know.

@@ -25,7 +25,6 @@ use crate::{
     refuse::{self, Called},
     relay::{self, Body},
     scope::{Permit, RuleLimit},
-    secret::Class,
     snapshot::Snapshot,
     target::{
         Host,
@@ -202,6 +201,7 @@ async fn pass(
         },
         route: route.clone(),
     };
+    let lent = loan.as_ref().map(Loan::lent);
     let outbound = Outbound::build(admission, route, loan, snapshot.upstream.request_timeout())?;
     let underway = agent.enter(call, gate, snapshot)?;
     record
@@ -209,6 +209,9 @@ async fn pass(
         .await
         .map_err(|_| Reason::AuditUnavailable)?;
     let answer = snapshot.upstream.send(outbound, record).await?;
+    if let (Some((credential, generation)), true) = (lent, answer.refuses_the_caller()) {
+        credential.entry.suspect(generation);
+    }
     Ok((answer, underway))
 }
 
@@ -299,11 +302,9 @@ fn used(loan: &Loan) -> CredentialUsed {
         name: loan.credential.name.clone(),
         source: loan.credential.source,
         lease: Fields::kept(loan.lease.told(), || {
-            let class = match loan.lease.class() {
-                Class::Static => "static",
-                Class::Dynamic => "dynamic",
-            };
-            Fields::of_lease(class, loan.lease.id(), loan.lease.expires().into())
+            let lease = &loan.lease;
+            let name = (lease.class().as_str(), lease.id());
+            Fields::of_lease(name, lease.expires().into(), lease.request_id())
         }),
     }
 }

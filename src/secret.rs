@@ -2,13 +2,18 @@
 //!
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
+mod awake;
 mod exposure;
 mod lease;
 mod ready;
+mod value;
 
+#[cfg(test)]
+pub(crate) use awake::as_if_suspended_for;
 pub(crate) use exposure::Exposure;
 pub(crate) use lease::{Class, Lease, Mark, Term};
 pub(crate) use ready::Ready;
+pub(crate) use value::{Part, Value};
 
 use std::fmt;
 

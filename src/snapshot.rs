@@ -4,6 +4,7 @@
 //! and exceptions stand in its [`Standing`], so that a call looks up its identity and nothing else.
 
 mod passage;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -49,6 +50,8 @@ pub(crate) struct Snapshot {
     pub(crate) mint: Arc<Mint>,
     /// The way to the upstreams.
     pub(crate) upstream: Arc<Upstream>,
+    /// Every credential there is, by name.
+    pub(crate) catalogue: Arc<Catalogue>,
 }
 
 /// What holds for an identity: its role, and all that the role's rules refer to.

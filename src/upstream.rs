@@ -16,7 +16,7 @@ mod trust;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -79,6 +79,13 @@ pub(crate) struct Answer {
     pub(crate) slot: Option<Slot>,
     pub(crate) idle_timeout: Duration,
     pub(crate) takes: Takes,
+}
+
+impl Answer {
+    /// Whether the upstream does not take whoever asks for who it should be (RFC 9110 section 15.5.2).
+    pub(crate) fn refuses_the_caller(&self) -> bool {
+        self.response.status() == StatusCode::UNAUTHORIZED
+    }
 }
 
 /// A connection in use; it rests again only if it is given back.

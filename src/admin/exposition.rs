@@ -244,6 +244,7 @@ impl Moment {
             ("read", &vault.read),
             ("login", &vault.login),
             ("renew", &vault.renew),
+            ("lease", &vault.lease),
         ];
         let errors = errors.into_iter().flat_map(|(operation, errors)| {
             let errors = errors.so_far();

@@ -80,6 +80,7 @@ pub(super) fn snapshot(
         agents: parts.agents.value.clone(),
         mint: parts.mint.value.clone(),
         upstream: parts.upstream.value.clone(),
+        catalogue,
     }
 }
 

@@ -303,7 +303,7 @@ impl Making<'_> {
             binding: configured.binding.clone(),
             source: match configured.source {
                 ConfiguredSource::File(_) => "file",
-                ConfiguredSource::Kv2 { .. } => "vault",
+                ConfiguredSource::Vault(_) => "vault",
             },
             entry,
         })
@@ -358,14 +358,12 @@ fn source(
 ) -> Result<Source, StartError> {
     match &configured.source {
         ConfiguredSource::File(path) => Ok(Source::File { path: path.clone() }),
-        ConfiguredSource::Kv2 { mount, path, field } => {
+        ConfiguredSource::Vault(engine) => {
             let vault = vault
                 .ok_or_else(|| StartError::because(&configured.name, "no vault is configured"))?;
             Ok(Source::Vault {
                 vault: vault.clone(),
-                mount: mount.clone(),
-                path: path.clone(),
-                field: field.clone(),
+                engine: engine.clone(),
             })
         }
     }

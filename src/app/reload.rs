@@ -255,7 +255,7 @@ impl Reloader {
             (&self.gate.limits, self.gate.log.metrics()),
         );
         // Who is revoked is followed by itself, and may be newer than what was read here.
-        self.gate.snapshot.rcu(|current| Snapshot {
+        let replaced = self.gate.snapshot.rcu(|current| Snapshot {
             revoked: current.revoked.clone(),
             ..fresh.clone()
         });
@@ -271,6 +271,7 @@ impl Reloader {
                 "open connections ended with the settings that allowed them"
             );
         }
+        snapshot.settle_credentials(&replaced);
         if !Arc::ptr_eq(&before.upstream.value, &self.parts.upstream.value) {
             before.upstream.value.close();
         }

@@ -63,6 +63,8 @@ fn apply(gate: &Gate, read: &Revoked, rests: bool) {
     let ended = gate
         .register
         .review(&gate.snapshot.load(), Look::Clock, &gate.log);
+    let snapshot = gate.snapshot.load();
+    snapshot.settle_credentials(&snapshot);
     if ended > 0 {
         tracing::warn!(ended, "open connections were revoked");
     }

@@ -4,16 +4,16 @@
 //! credential here is where a value comes from, where it may go and how it is put in. The other side of the
 //! binding, the rules that name it, is checked in `binding`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use time::Date;
 
 use super::{
     fields::Fields,
-    gate::vault,
     host,
     mistake::{Place, Wrong},
     placement, scalar,
+    source::{self, Source},
     value::Value,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(crate) struct Credential {
     pub(crate) source: Source,
     /// Where in a request it goes.
     pub(crate) placement: Placement,
-    /// How long a value without a lease is used after it was read.
+    /// How long a value is used after it was asked for, whatever its source grants.
     pub(crate) max_ttl: Duration,
 }
 
@@ -43,22 +43,6 @@ impl Credential {
             && self.placement == other.placement
             && self.max_ttl == other.max_ttl
     }
-}
-
-/// Where a credential's value comes from. Neither source ends its values by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// One field of a secret in a KV engine, version 2.
-    Kv2 {
-        /// Where the engine is mounted.
-        mount: String,
-        /// The secret's path below it.
-        path: String,
-        /// The field.
-        field: String,
-    },
-    /// A file with the value and nothing else.
-    File(PathBuf),
 }
 
 /// An entry as written: what could be lowered of it, so that rules are held against it all the same.
@@ -115,10 +99,15 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     written.roles = fields.required("roles", |v| v.each(role));
     written.hosts = fields.required("hosts", |v| v.each(|v| v.parse(host::pattern)));
     written.vault_at = fields.place_of("vault");
-    let source = source(fields);
-    let placement = fields.required("place", placement::lower);
+    let source = source::lower(fields);
+    let placement = fields.required("place", |v| fits(v, source.as_ref()));
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
-    let answered_for = allow_static(fields, written);
+    let answered_for = match source.as_ref().map(Source::ends_its_values) {
+        Some(true) => ends_by_itself(fields),
+        Some(false) => allow_static(fields, written),
+        None if fields.place_of("allow_static").is_none() => None,
+        None => allow_static(fields, written),
+    };
     answered_for?;
     let roles = written.roles.iter().flatten();
     Some(Credential {
@@ -133,36 +122,28 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     })
 }
 
+/// A placement for what the source gives.
+fn fits(value: Value<'_>, source: Option<&Source>) -> Option<Placement> {
+    let placement = placement::lower(value)?;
+    match source.and_then(|source| source.lacks(&placement)) {
+        Some(wrong) => value.wrong(wrong),
+        None => Some(placement),
+    }
+}
+
 fn role(value: Value<'_>) -> Option<(Arc<str>, Place)> {
     Some((value.parse(scalar::name)?.into(), value.at().clone()))
 }
 
-fn source(fields: &mut Fields<'_>) -> Option<Source> {
-    let kv2 = fields.optional("vault", |v| v.mapping(kv2));
-    let file = fields.optional("file", Value::secret_file);
-    match (kv2?, file?) {
-        (Some(kv2), None) => Some(kv2),
-        (None, Some(path)) => Some(Source::File(path)),
-        (None, None) => fields.wrong(Wrong::new(
-            "this credential has no source",
-            "write vault: {kv2, path, field} or file: a path",
-        )),
-        (Some(_), Some(_)) => fields.wrong(Wrong::new(
-            "this credential has two sources",
-            "keep vault or file",
+/// Nobody has to answer for a value that its source ends; who says so is mistaken about it.
+fn ends_by_itself(fields: &mut Fields<'_>) -> Option<()> {
+    match fields.take("allow_static") {
+        None => Some(()),
+        Some(_) => fields.wrong(Wrong::new(
+            "the values of this credential end by themselves",
+            "take allow_static away: nobody has to replace them",
         )),
     }
-}
-
-fn kv2(fields: &mut Fields<'_>) -> Option<Source> {
-    let mount = fields.required("kv2", |v| v.parse(vault::path));
-    let path = fields.required("path", |v| v.parse(vault::path));
-    let field = fields.required("field", Value::text);
-    Some(Source::Kv2 {
-        mount: mount?,
-        path: path?,
-        field: field?,
-    })
 }
 
 /// Somebody must answer for a value that does not end by itself, and say until when.

@@ -1,55 +1,63 @@
-//! One lease per catalogue entry: used until shortly before its end, replaced ahead of it, fetched once for all
-//! who wait.
+//! One lease per catalogue entry: used until shortly before its end, made longer or replaced ahead of it, fetched
+//! once for all who wait, and given up when nobody needs it any more.
 //!
-//! Nothing here runs by itself. A use in the later part of a lease starts the fetch of the next one beside it, so
-//! that an entry nobody uses asks for nothing, and an entry in use is never waited for while its source answers.
-//! Not here: what a source is, and how a lease gets into a request.
+//! A use in the later part of a lease starts its renewal, or the fetch of the next one, beside it, so that an entry
+//! nobody uses asks for nothing, and an entry in use is never waited for while its source answers. Only giving up runs
+//! by itself, in [`Entry::sweep`]. Not here: what a source is, and how a lease gets into a request.
+
+mod held;
+mod mints;
+mod refresh;
 
 use std::{
     borrow::Cow,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use tokio::time::{Instant, timeout};
 
+use self::{held::Held, mints::Mints};
 use super::{
-    Fetch, Fetched, Source, SourceError, Unavailable,
-    backoff::{Backoff, between},
+    Fetch, Source, Unavailable,
+    backoff::Backoff,
     flight::{Flight, Seat},
     names::LeaseNames,
 };
 use crate::{
     inject::placement::Placement,
     metrics::Counter,
-    secret::{Class, Lease, Mark, Term},
+    secret::{Class, Lease},
 };
-
-/// A fetch takes no longer, whatever its source does; its own deadlines are shorter.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The longest wait between two failed fetches: how late the recovery of a source may be noticed.
-const FETCH_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The hint for those whose wait for a fetch came to nothing while it still runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// [`Shared::refresh_due_ms`] while a fetch ahead is under way.
+/// A lease that was not used for so long is given up: what nobody uses should not be there to be stolen.
+const UNUSED_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// A lease that another took the place of is given up after this time: longer than a call takes to leave with it.
+const REPLACED_REST: Duration = Duration::from_secs(30);
+
+/// A value that an upstream refused is fetched anew, but not again within this time.
+const SUSPECT_WAIT: Duration = Duration::from_secs(60);
+
+/// [`Shared::refresh_due_ms`] while a refresh is under way, and without a lease.
 const NEVER: u64 = u64::MAX;
 
 /// One credential of the catalogue: its source, and the lease on its last value.
 ///
-/// Dropping its last clone gives up the lease's place here; leases handed out stay good until their end.
-pub(crate) struct Entry<S = Source> {
+/// Dropping its last clone gives up the lease.
+pub(crate) struct Entry<S: Fetch = Source> {
     shared: Arc<Shared<S>>,
 }
 
-impl<S> Clone for Entry<S> {
+impl<S: Fetch> Clone for Entry<S> {
     /// The same entry: settings that change who may use a value go on with the lease at hand.
     fn clone(&self) -> Entry<S> {
         Entry {
@@ -59,8 +67,8 @@ impl<S> Clone for Entry<S> {
 }
 
 impl<S: Fetch> Entry<S> {
-    /// An entry without a lease; nothing is fetched until somebody asks. A value of which the source knows no
-    /// end is used for `max_ttl` after it was asked for.
+    /// An entry without a lease; nothing is fetched until somebody asks. No value is used for longer than `max_ttl` after
+    /// it was asked for, whatever its source grants.
     pub(crate) fn new(
         source: S,
         placement: Placement,
@@ -73,13 +81,14 @@ impl<S: Fetch> Entry<S> {
                 placement,
                 max_ttl,
                 names,
-                lease: ArcSwapOption::empty(),
+                held: ArcSwapOption::empty(),
                 made: Instant::now(),
+                used_ms: AtomicU64::new(0),
                 refresh_due_ms: AtomicU64::new(NEVER),
+                wanted: AtomicBool::new(true),
                 flight: Flight::new(),
                 past: Mutex::default(),
-                fetched: Counter::default(),
-                failed: Counter::default(),
+                counts: Counts::default(),
             }),
         }
     }
@@ -95,14 +104,15 @@ impl<S: Fetch> Entry<S> {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] when the source gives none, rests after a failure, or takes longer than `deadline`.
+    /// [`Unavailable`] when the source gives none, rests after a failure, or takes longer than `deadline`; and when the
+    /// entry is not wanted.
     pub(crate) async fn lease(&self, deadline: Duration) -> Result<Arc<Lease>, Unavailable> {
-        let now = Instant::now();
-        if let Some(lease) = self.shared.usable(now) {
-            self.refresh_ahead(now);
+        let (shared, now) = (&self.shared, Instant::now());
+        if let Some(lease) = self.at_hand(now) {
             return Ok(lease);
         }
-        let seat = self.fetch(|| self.shared.known(now));
+        shared.counts.waited.count();
+        let seat = self.refresh(|| shared.known(now));
         match timeout(deadline, seat.outcome()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(lost)) => Err(unavailable(lost.to_string())),
@@ -110,30 +120,84 @@ impl<S: Fetch> Entry<S> {
         }
     }
 
+    /// Notes that an upstream refused the value of `generation`. If that is the one at hand, it is fetched anew beside
+    /// the calls, for somebody may have ended or changed it; but not again for a while, since an agent may bring about
+    /// such answers as it likes.
+    pub(crate) fn suspect(&self, generation: u64) {
+        if self.shared.take_suspicion(generation, Instant::now()) {
+            self.refresh_ahead();
+        }
+    }
+
+    /// Whether anybody may use it from now on. An entry that nobody may use gives its lease up at once.
+    pub(crate) fn want(&self, wanted: bool) {
+        self.shared.wanted.store(wanted, Ordering::SeqCst);
+        if !wanted {
+            self.shared.give_up(Duration::ZERO);
+        }
+    }
+
+    /// Gives up a lease that is over for us and not for its source, or that nobody used for a while; to be called every
+    /// few seconds.
+    pub(crate) fn sweep(&self) {
+        let (shared, now) = (&self.shared, Instant::now());
+        let idle = now.saturating_duration_since(shared.last_used()) >= UNUSED_MAX;
+        let held = shared.held.load();
+        if held
+            .as_ref()
+            .is_some_and(|held| held.is_leased() && (idle || !held.usable(now)))
+        {
+            shared.give_up(Duration::ZERO);
+        }
+    }
+
     /// How the entry stands, for those who only look: nothing is fetched.
     pub(crate) fn condition(&self) -> Condition {
         let (shared, now) = (&self.shared, Instant::now());
+        let counts = &shared.counts;
         Condition {
             at_hand: shared.usable(now).map(|lease| AtHand {
+                class: lease.class(),
                 age: lease.age(now),
                 remaining: lease.remaining(now),
             }),
             failure: shared.past().failure.clone(),
-            fetched: shared.fetched.so_far(),
-            failed: shared.failed.so_far(),
+            fetched: counts.fetched.so_far(),
+            failed: counts.failed.so_far(),
+            renewed: counts.renewed.so_far(),
+            waited: counts.waited.so_far(),
+            given_up: counts.given_up.so_far(),
         }
     }
 
-    /// Starts the fetch of the next lease when it is due and nobody else has.
-    fn refresh_ahead(&self, now: Instant) {
-        if self.shared.take_refresh(now) {
-            drop(self.fetch(|| None));
-        }
+    /// Whether both are the same entry.
+    pub(crate) fn is(&self, other: &Entry<S>) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    fn fetch(&self, ready: impl FnOnce() -> Option<Outcome>) -> Seat<Outcome> {
+    /// What the value is called at its source.
+    #[allow(dead_code, reason = "for the command line")]
+    pub(crate) fn source_name(&self) -> String {
+        self.shared.source.name()
+    }
+
+    /// The lease that is there. Its use may be what starts its refresh.
+    fn at_hand(&self, now: Instant) -> Option<Arc<Lease>> {
+        let held = self.shared.held.load();
+        let held = held.as_ref().filter(|held| held.usable(now))?;
+        if self.shared.used(held, now) {
+            self.refresh_ahead();
+        }
+        Some(Arc::clone(&held.lease))
+    }
+
+    fn refresh_ahead(&self) {
+        drop(self.refresh(|| None));
+    }
+
+    fn refresh(&self, ready: impl FnOnce() -> Option<Outcome>) -> Seat<Outcome> {
         let shared = &self.shared;
-        shared.flight.board(ready, || Arc::clone(shared).fetch())
+        shared.flight.board(ready, || Arc::clone(shared).refresh())
     }
 }
 
@@ -148,17 +212,25 @@ impl<S: Fetch> fmt::Debug for Entry<S> {
 pub(crate) struct Condition {
     /// The lease that may be used now, if there is one.
     pub(crate) at_hand: Option<AtHand>,
-    /// Why the last fetch failed, if it did.
+    /// Why the last fetch or renewal failed, if it did.
     pub(crate) failure: Option<Cow<'static, str>>,
     /// Fetches that brought a value.
     pub(crate) fetched: u64,
-    /// Fetches that brought none.
+    /// Fetches and renewals that failed.
     pub(crate) failed: u64,
+    /// Renewals that brought more time.
+    pub(crate) renewed: u64,
+    /// Calls that found no lease at hand.
+    pub(crate) waited: u64,
+    /// Leases that were given back before their end.
+    pub(crate) given_up: u64,
 }
 
 /// A lease that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AtHand {
+    /// Whether its source ends it.
+    pub(crate) class: Class,
     /// How long ago its value was asked for.
     pub(crate) age: Duration,
     /// What is left of it.
@@ -167,20 +239,33 @@ pub(crate) struct AtHand {
 
 type Outcome = Result<Arc<Lease>, Unavailable>;
 
-/// What callers and the fetch have in common.
-struct Shared<S> {
+/// What callers and the refresh have in common.
+struct Shared<S: Fetch> {
     source: S,
     placement: Placement,
     max_ttl: Duration,
     names: LeaseNames,
-    lease: ArcSwapOption<Lease>,
+    held: ArcSwapOption<Held>,
     made: Instant,
-    /// When a use may start the next fetch ahead: milliseconds after `made`, so that a use costs no lock.
+    /// When it was used last: milliseconds after `made`, as the next one, so that a use costs no lock.
+    used_ms: AtomicU64,
+    /// When a use may start the next refresh ahead.
     refresh_due_ms: AtomicU64,
+    /// Whether anybody may use it.
+    wanted: AtomicBool,
     flight: Flight<Outcome>,
     past: Mutex<Past>,
+    counts: Counts,
+}
+
+/// What is counted of an entry.
+#[derive(Default)]
+struct Counts {
     fetched: Counter,
     failed: Counter,
+    renewed: Counter,
+    waited: Counter,
+    given_up: Counter,
 }
 
 /// What an entry remembers between fetches.
@@ -190,17 +275,25 @@ struct Past {
     generation: u64,
     backoff: Backoff,
     failure: Option<Cow<'static, str>>,
+    mints: Mints,
+    /// When an upstream's refusal was last a reason to fetch.
+    suspected: Option<Instant>,
 }
 
 impl<S: Fetch> Shared<S> {
     fn usable(&self, now: Instant) -> Option<Arc<Lease>> {
-        self.lease.load_full().filter(|lease| lease.usable(now))
+        let held = self.held.load();
+        let held = held.as_ref().filter(|held| held.usable(now))?;
+        Some(Arc::clone(&held.lease))
     }
 
-    /// What needs no fetch to be known: a lease that came meanwhile, or that the source rests.
+    /// What needs no fetch to be known: a lease that came meanwhile, or that there can be none.
     fn known(&self, now: Instant) -> Option<Outcome> {
         if let Some(lease) = self.usable(now) {
             return Some(Ok(lease));
+        }
+        if !self.wanted.load(Ordering::SeqCst) {
+            return Some(Err(unavailable("nobody may use it any more")));
         }
         let past = self.past();
         let retry_after = past.backoff.remaining(now)?;
@@ -208,8 +301,16 @@ impl<S: Fetch> Shared<S> {
         Some(Err(Unavailable { retry_after, cause }))
     }
 
-    /// Whether the caller is the one who has to start the fetch ahead that is due now.
-    fn take_refresh(&self, now: Instant) -> bool {
+    /// Notes a use; whether its caller is the one who has to start the refresh that is due now.
+    fn used(&self, held: &Held, now: Instant) -> bool {
+        let now_ms = self.clock_ms(now);
+        // Once in a while is enough, and keeps those who read beside it from waiting for each other.
+        if now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)) >= 1000 {
+            self.used_ms.store(now_ms, Ordering::Relaxed);
+        }
+        if held.must_overlap() {
+            self.refresh_due_ms.fetch_min(now_ms, Ordering::Relaxed);
+        }
         let due = self.refresh_due_ms.load(Ordering::Relaxed);
         let taken = || {
             let exchange = self.refresh_due_ms.compare_exchange(
@@ -220,7 +321,45 @@ impl<S: Fetch> Shared<S> {
             );
             exchange.is_ok()
         };
-        due <= self.clock_ms(now) && taken()
+        due <= now_ms && taken()
+    }
+
+    /// Whether the value of `generation` is the one at hand, and may be doubted now.
+    fn take_suspicion(&self, generation: u64, now: Instant) -> bool {
+        let held = self.held.load();
+        let Some(held) = held
+            .as_ref()
+            .filter(|held| held.lease.generation() == generation)
+        else {
+            return false;
+        };
+        let mut past = self.past();
+        let lately = past.suspected.is_some_and(|at| now < at + SUSPECT_WAIT);
+        if lately || past.backoff.remaining(now).is_some() {
+            return false;
+        }
+        past.suspected = Some(now);
+        held.suspect();
+        true
+    }
+
+    /// Takes the lease at hand away and gives it back to its source, after `rest`.
+    fn give_up(&self, rest: Duration) {
+        self.refresh_due_ms.store(NEVER, Ordering::Relaxed);
+        if let Some(held) = self.held.swap(None) {
+            self.return_to_source(&held, rest);
+        }
+    }
+
+    fn return_to_source(&self, held: &Held, rest: Duration) {
+        if let Some(lease) = held.to_give_up(Instant::now()) {
+            self.counts.given_up.count();
+            self.source.give_up(lease, rest);
+        }
+    }
+
+    fn last_used(&self) -> Instant {
+        self.made + Duration::from_millis(self.used_ms.load(Ordering::Relaxed))
     }
 
     fn refresh_at(&self, when: Instant) {
@@ -232,100 +371,14 @@ impl<S: Fetch> Shared<S> {
         u64::try_from(at.saturating_duration_since(self.made).as_millis()).unwrap_or(NEVER)
     }
 
-    async fn fetch(self: Arc<Self>) -> Outcome {
-        // The term begins before the question, so that the answer's way here is not added to it.
-        let (asked, wall) = (Instant::now(), SystemTime::now());
-        let answer = timeout(FETCH_TIMEOUT, self.source.fetch()).await;
-        answer
-            .unwrap_or(Err(SourceError::TimedOut))
-            .and_then(|fetched| self.mint(fetched, asked, wall))
-            .map(|lease| self.keep(lease))
-            .map_err(|error| self.fail(&error))
-    }
-
-    fn mint(
-        &self,
-        fetched: Fetched,
-        asked: Instant,
-        wall: SystemTime,
-    ) -> Result<Lease, SourceError> {
-        let ready = self.placement.prepare(&fetched.value)?;
-        let (class, length) = match &fetched.lease {
-            Some(lease) => (Class::Dynamic, lease.duration),
-            None => (Class::Static, self.max_ttl),
-        };
-        let term = Term::new(asked, wall, length);
-        if !term.covers(Instant::now()) {
-            return Err(SourceError::TooShort);
-        }
-        let generation = self.generation_of(&fetched);
-        let mark = Mark {
-            class,
-            generation,
-            id: self.names.name(&self.source.name(), &fetched, generation),
-        };
-        Ok(Lease::new(fetched.value, ready, term, mark))
-    }
-
-    /// The last generation if the value is still the same, otherwise the next.
-    fn generation_of(&self, fetched: &Fetched) -> u64 {
-        let last = self.lease.load();
-        let same = last
-            .as_ref()
-            .is_some_and(|last| last.value().expose() == fetched.value.expose());
-        let mut past = self.past();
-        if !same {
-            past.generation = self.names.next_generation();
-            tracing::info!(
-                credential = self.source.name(),
-                generation = past.generation,
-                request_id = ?fetched.request_id,
-                "a new value is in use"
-            );
-        }
-        past.generation
-    }
-
-    fn keep(&self, lease: Lease) -> Arc<Lease> {
-        let now = Instant::now();
-        let lease = Arc::new(lease);
-        self.lease.store(Some(Arc::clone(&lease)));
-        let part = match lease.class() {
-            Class::Static => between(0.45, 0.5),
-            Class::Dynamic => between(0.6, 0.66),
-        };
-        self.refresh_at(now + lease.remaining(now).mul_f64(part));
-        self.fetched.count();
-        let mut past = self.past();
-        past.backoff.succeed();
-        past.failure = None;
-        lease
-    }
-
-    fn fail(&self, error: &SourceError) -> Unavailable {
-        let now = Instant::now();
-        if error.withdrawn() {
-            self.lease.store(None);
-        }
-        let served = self.lease.load().as_ref().map(|lease| lease.remaining(now));
-        tracing::warn!(
-            credential = self.source.name(),
-            %error,
-            served_for_s = served.unwrap_or_default().as_secs(),
-            "no new value could be fetched"
-        );
-        self.failed.count();
-        let mut past = self.past();
-        let cause = Cow::from(error.to_string());
-        past.failure = Some(cause.clone());
-        past.backoff.fail(now, FETCH_WAIT_MAX, error.retry_after());
-        let retry_after = past.backoff.remaining(now).unwrap_or_default();
-        self.refresh_at(now + retry_after);
-        Unavailable { retry_after, cause }
-    }
-
     fn past(&self) -> MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Fetch> Drop for Shared<S> {
+    fn drop(&mut self) {
+        self.give_up(REPLACED_REST);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 /// So many may wait for one run; the next is sent away at once.
-const WAITERS_MAX: usize = 1024;
+const WAITERS_MAX: usize = 16 * 1024;
 
 /// The place where those who want the same thing meet. At most one run is under way.
 pub(crate) struct Flight<T> {

@@ -33,6 +33,13 @@ pub(crate) struct Loan {
     pub(crate) lease: Arc<Lease>,
 }
 
+impl Loan {
+    /// What was lent, to say later that it was refused.
+    pub(crate) fn lent(&self) -> (Arc<Credential>, u64) {
+        (self.credential.clone(), self.lease.generation())
+    }
+}
+
 impl Credential {
     /// Lends it to an admitted call.
     ///

@@ -10,7 +10,7 @@ use std::{
 
 use aws_lc_rs::hmac;
 
-use super::Fetched;
+use super::{End, Fetched};
 
 /// Names leases for the record by a hash whose key is drawn at start and never leaves the process: equal within one
 /// run, meaningless outside of it, and nothing can be found from it.
@@ -43,10 +43,12 @@ impl LeaseNames {
 
     /// The first 8 bytes, in hex, of the hash of the source's lease id, or else of the value's place and version.
     pub(super) fn name(&self, source: &str, fetched: &Fetched, generation: u64) -> String {
-        let text = match (&fetched.lease, fetched.version) {
-            (Some(lease), _) => format!("lease {}", lease.id),
-            (None, Some(version)) => format!("version {version} of {source}"),
-            (None, None) => format!("generation {generation} of {source}"),
+        let text = match (&fetched.end, fetched.version) {
+            (End::Lease(lease), _) => format!("lease {}", lease.id),
+            (End::Open | End::Rotation(_), Some(version)) => {
+                format!("version {version} of {source}")
+            }
+            (End::Open | End::Rotation(_), None) => format!("generation {generation} of {source}"),
         };
         let tag = hmac::sign(&self.0.key, text.as_bytes());
         let hex = |byte: &u8| format!("{byte:02x}");

@@ -1,12 +1,13 @@
 //! Vault and OpenBao as a source of credentials; the only part of the gate that knows vaultrs.
 //!
-//! Reads the second version of the key-value engine with a token got through AppRole. Each call has a deadline, a
-//! bound on its answer and a place to say what went wrong without repeating what the server sent. Values are not
-//! kept here (that is `cache`). Not here yet: dynamic engines, the renewal of leases, other logins.
+//! Asks the secrets engines, makes their leases longer and ends them. Each call has a deadline, a bound on its answer
+//! and a place to say what went wrong without repeating what the server sent. Values are not kept here (that is
+//! `cache`), and when to ask is not decided here.
 
+mod engine;
 mod envelope;
 mod error;
-mod kv2;
+mod leases;
 mod parent;
 mod path;
 mod session;
@@ -14,10 +15,10 @@ mod token;
 mod upkeep;
 mod wire;
 
+pub(crate) use engine::{Engine, Stored};
 pub(crate) use error::VaultError;
-#[allow(unused_imports, reason = "for the leases of dynamic engines")]
 pub(crate) use parent::Parent;
-/// For those who read settings: what [`Vault::read_kv2`] takes for a mount and a path.
+/// For those who read settings: what an [`Engine`] takes for a mount, a path and a role.
 pub(crate) use path::plain as plain_path;
 
 use std::{
@@ -34,8 +35,8 @@ use rustify::endpoint::Endpoint;
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, sleep};
 
-use self::{envelope::Answer, session::Session, token::Token, wire::Wire};
-use super::Fetched;
+use self::{envelope::Answer, leases::Leases, session::Session, token::Token, wire::Wire};
+use super::{End, Fetched};
 use crate::metrics::VaultErrors;
 
 /// How long a path that the policy does not allow is not asked for again.
@@ -43,6 +44,13 @@ const DENIED_FOR: Duration = Duration::from_secs(30);
 
 /// How long a line lives on after another took its place: longer than any fetch.
 const REPLACED_FOR: Duration = Duration::from_secs(30);
+
+/// A password that changes so soon is not taken: the next one is waited for.
+const ROTATES_SOON: Duration = Duration::from_secs(3);
+
+/// So long after its time a password is asked for again, and so often while it has not changed.
+const ROTATION_LAG: Duration = Duration::from_secs(1);
+const ROTATION_LOOKS_MAX: u32 = 4;
 
 /// So many denied paths are remembered; the catalogue has far fewer.
 const DENIED_MAX: usize = 1024;
@@ -77,6 +85,7 @@ pub(crate) struct Vault {
     /// Lines that others took the place of and that are not closed yet.
     replaced: Mutex<Vec<Arc<Line>>>,
     denied: Mutex<HashMap<String, Instant>>,
+    leases: Leases,
     errors: Arc<VaultErrors>,
 }
 
@@ -101,6 +110,7 @@ impl Vault {
             line: ArcSwap::from_pointee(Line::new(settings, &errors)?),
             replaced: Mutex::default(),
             denied: Mutex::default(),
+            leases: Leases::default(),
             errors,
         })
     }
@@ -130,40 +140,60 @@ impl Vault {
         Ok(())
     }
 
-    /// The latest value of `field` of the secret at `path` of the key-value engine at `mount`.
+    /// The present value of what `engine` describes; what it is leased by is known here until it is given up or ends.
     ///
     /// Logs in if need be. May be called any number of times at once; must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// [`VaultError`] says whose fault it is. A path that the policy does not allow is not asked for again for 30 s.
-    pub(crate) async fn read_kv2(
-        &self,
-        mount: &str,
-        path: &str,
-        field: &str,
-    ) -> Result<Fetched, VaultError> {
-        let read = self.try_read_kv2(mount, path, field).await;
-        read.inspect_err(|error| self.errors.read.count(error.trouble()))
+    pub(crate) async fn fetch(&self, engine: &Engine) -> Result<Fetched, VaultError> {
+        let fetched = self.settled(engine).await;
+        if let Ok(Fetched {
+            end: End::Lease(lease),
+            ..
+        }) = &fetched
+        {
+            self.leases.note(lease);
+        }
+        fetched.inspect_err(|error| self.errors.read.count(error.trouble()))
     }
 
-    async fn try_read_kv2(
-        &self,
-        mount: &str,
-        path: &str,
-        field: &str,
-    ) -> Result<Fetched, VaultError> {
-        let request = kv2::request(mount, path)?;
-        let place = request.path();
+    /// A value that does not change in the next moment. At the end of its time a static role shows the old password for
+    /// a while, with the time of the next one: only another time of change says that it is the new one.
+    async fn settled(&self, engine: &Engine) -> Result<Fetched, VaultError> {
+        let fetched = self.read(engine).await?;
+        let left = match fetched.end {
+            End::Rotation(left) if left < ROTATES_SOON => left,
+            End::Rotation(_) | End::Lease(_) | End::Open => return Ok(fetched),
+        };
+        sleep(left).await;
+        for _ in 0..ROTATION_LOOKS_MAX {
+            sleep(ROTATION_LAG).await;
+            let next = self.read(engine).await?;
+            if next.version != fetched.version {
+                return Ok(next);
+            }
+        }
+        Err(VaultError::NotRotated)
+    }
+
+    async fn read(&self, engine: &Engine) -> Result<Fetched, VaultError> {
+        let question = engine.question()?;
+        let place = question.path();
         if self.is_denied(&place) {
             return Err(VaultError::Denied);
         }
-        let answer = self.ask(&request).await;
-        if answer.as_ref().err() == Some(&VaultError::Denied) {
+        let answer = self.ask(&question).await;
+        if let Err(VaultError::Denied) = &answer {
             tracing::warn!(path = place, "vault's policy denies the gate a path");
             self.note_denied(place);
         }
-        kv2::fetched(&answer?, field)
+        let (answer, parent) = answer?;
+        let mut fetched = engine.fetched(&answer)?;
+        // What somebody stored, or what has an end of its own, outlives the token.
+        fetched.parent = matches!(fetched.end, End::Lease(_)).then_some(parent);
+        Ok(fetched)
     }
 
     /// Gives the gate's token back, which ends all leases made with it. Best effort, at most 5 s; no call works after it.
@@ -175,7 +205,8 @@ impl Vault {
         self.line.load_full().session.close().await;
     }
 
-    async fn ask(&self, request: &impl Endpoint) -> Result<Answer, VaultError> {
+    /// The answer, and the token with which it was got as far as others need to know of it.
+    async fn ask(&self, request: &impl Endpoint) -> Result<(Answer, Arc<Parent>), VaultError> {
         let line = self.line.load_full();
         match line.session.token().await {
             Ok(token) => line.ask(token, request).await,
@@ -250,7 +281,11 @@ impl Line {
     }
 
     /// Asks with `token`, and once more with a new one if the server does not know it any more.
-    async fn ask(&self, token: Arc<Token>, request: &impl Endpoint) -> Result<Answer, VaultError> {
+    async fn ask(
+        &self,
+        token: Arc<Token>,
+        request: &impl Endpoint,
+    ) -> Result<(Answer, Arc<Parent>), VaultError> {
         let answer = self.wire.ask_twice(request, token.header()).await?;
         if answer.status != 403 {
             return Ok(self.accepted(&token, answer));
@@ -264,11 +299,11 @@ impl Line {
     }
 
     /// Passes an answer on; one to the question itself shows that the token is good.
-    fn accepted(&self, token: &Token, answer: Answer) -> Answer {
-        if matches!(answer.status, 200 | 404) {
+    fn accepted(&self, token: &Token, answer: Answer) -> (Answer, Arc<Parent>) {
+        if matches!(answer.status, 200 | 204 | 404) {
             self.session.accepted(token);
         }
-        answer
+        (answer, token.parent())
     }
 }
 

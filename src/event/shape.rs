@@ -216,12 +216,18 @@ impl Fields {
         })
     }
 
-    /// What is told of a lease: whether its source ends it, a keyed hash, and when it ends.
-    pub(crate) fn of_lease(class: &'static str, id: &str, expires: OffsetDateTime) -> Fields {
+    /// What is told of a lease: whether its source ends it, a keyed hash, when it ends, and the source's own name for
+    /// the answer that brought it, by which the source's log is joined.
+    pub(crate) fn of_lease(
+        (class, id): (&'static str, &str),
+        expires: OffsetDateTime,
+        request_id: Option<&str>,
+    ) -> Fields {
         Fields::written(|line| {
             line.word(key!("class"), class);
             line.text(key!("lease"), id);
             line.time(key!("expires"), expires);
+            line.text_if(key!("request_id"), request_id);
         })
     }
 }

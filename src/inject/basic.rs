@@ -1,6 +1,4 @@
-//! The placement as Basic credentials (RFC 7617): a user and a password in `Authorization`, one of them the secret.
-//!
-//! A source that gives both, as dynamic engines do, is one more member of [`Basic`].
+//! The placement as Basic credentials (RFC 7617): a user and a password in `Authorization`, one of them a secret or both.
 
 use std::fmt;
 
@@ -10,60 +8,76 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::placement::Unsendable;
-use crate::secret::Secret;
+use crate::secret::{Part, Value};
 
-/// What stands for the secret in the settings.
-const PLACEHOLDER: &str = "{token}";
 const SCHEME: &[u8] = b"Basic ";
 
-/// Which half of the credentials is the secret, and what the other one is.
+/// The two halves, at least one of them a secret: a fixed user with a token as the password, as Git hosts take it; a
+/// key as the user of an empty password, as Stripe takes it; or both halves of a login that was made for the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Basic {
-    /// The secret is the password: `x-access-token` and a token, as Git hosts take it. The user may be empty.
-    Password {
-        /// The user.
-        user: String,
-    },
-    /// The secret is the user: a key and an empty password, as Stripe takes it.
-    User {
-        /// The password: no secret but a word that the API asks for, mostly none at all.
-        password: String,
-    },
+pub(crate) struct Basic {
+    user: Half,
+    password: Half,
+}
+
+/// What stands before or behind the colon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Half {
+    /// A text of the settings: a user, or a word that the API asks for as a password, mostly none at all.
+    Fixed(String),
+    /// A text of the credential.
+    Secret(Part),
 }
 
 impl Basic {
-    /// Reads the two halves: one is `{token}`, the other printable ASCII without braces, and no user has a colon.
+    /// Reads the two halves: each is a placeholder like `{token}` or printable ASCII without braces, one at least is a
+    /// placeholder, they are not the same one, and no user has a colon.
     ///
     /// # Errors
     /// [`BasicError`] says which of these does not hold.
     pub(crate) fn parse(user: &str, password: &str) -> Result<Basic, BasicError> {
-        let basic = match (user == PLACEHOLDER, password == PLACEHOLDER) {
-            (false, true) => Basic::Password { user: fixed(user)? },
-            (true, false) => Basic::User {
-                password: fixed(password)?,
-            },
-            (true, true) => return Err(BasicError::SecondPlace),
-            (false, false) => return Err(BasicError::NoPlace),
+        let basic = Basic {
+            user: Half::parse(user)?,
+            password: Half::parse(password)?,
         };
-        match &basic {
-            Basic::Password { user } if user.contains(':') => Err(BasicError::ColonInUser),
-            Basic::Password { .. } | Basic::User { .. } => Ok(basic),
+        match (&basic.user, &basic.password) {
+            (Half::Fixed(_), Half::Fixed(_)) => Err(BasicError::NoPlace),
+            (Half::Secret(one), Half::Secret(other)) if one == other => {
+                Err(BasicError::SecondPlace)
+            }
+            (Half::Fixed(user), _) if user.contains(':') => Err(BasicError::ColonInUser),
+            _ => Ok(basic),
         }
     }
 
-    /// The header value with `secret` in its half: marked sensitive, its memory wiped with its last clone.
+    /// A token as the password of `user`.
+    pub(crate) fn password_of(user: String) -> Basic {
+        Basic {
+            user: Half::Fixed(user),
+            password: Half::Secret(Part::Token),
+        }
+    }
+
+    /// Which texts of a credential it carries.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
+        let halves = [&self.user, &self.password];
+        halves.into_iter().filter_map(|half| match half {
+            Half::Fixed(_) => None,
+            Half::Secret(part) => Some(*part),
+        })
+    }
+
+    /// The header value with the texts of `value` in their halves: marked sensitive, its memory wiped with its last
+    /// clone.
     ///
     /// # Errors
-    /// The secret is the user and has a colon, or has a control character (RFC 7617 section 2).
-    pub(crate) fn prepare(&self, secret: &Secret) -> Result<HeaderValue, Unsendable> {
-        let (user, password) = match self {
-            Basic::Password { user } => (user.as_str(), secret.expose()),
-            Basic::User { password } => (secret.expose(), password.as_str()),
-        };
+    /// A text is missing; the secret user has a colon; a text has a control character (RFC 7617 section 2).
+    pub(crate) fn prepare(&self, value: &Value) -> Result<HeaderValue, Unsendable> {
+        let (user, password) = (self.user.of(value)?, self.password.of(value)?);
         if user.contains(':') {
             return Err(Unsendable::ColonInUser);
         }
-        if secret.expose().contains(char::is_control) {
+        if user.contains(char::is_control) || password.contains(char::is_control) {
             return Err(Unsendable::InHeader);
         }
         // Both buffers have their size from the start: one that grows leaves a copy of the secret behind.
@@ -85,24 +99,39 @@ impl Basic {
     }
 }
 
-fn fixed(half: &str) -> Result<String, BasicError> {
-    if half.contains(['{', '}']) {
-        return Err(BasicError::Brace);
+impl Half {
+    fn parse(text: &str) -> Result<Half, BasicError> {
+        if let Some(part) = Part::named(text) {
+            return Ok(Half::Secret(part));
+        }
+        if text.contains(['{', '}']) {
+            return Err(BasicError::Brace);
+        }
+        if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(BasicError::Unprintable);
+        }
+        Ok(Half::Fixed(text.to_owned()))
     }
-    if !half.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(BasicError::Unprintable);
+
+    fn of<'v>(&'v self, value: &'v Value) -> Result<&'v str, Unsendable> {
+        match self {
+            Half::Fixed(text) => Ok(text),
+            Half::Secret(part) => {
+                let secret = value.part(*part).ok_or(Unsendable::Missing)?;
+                Ok(secret.expose())
+            }
+        }
     }
-    Ok(half.to_owned())
 }
 
 /// Why two texts are no Basic credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BasicError {
-    /// Neither half is `{token}`.
+    /// Neither half is a placeholder.
     NoPlace,
-    /// Both halves are.
+    /// Both halves are the same one.
     SecondPlace,
-    /// A half with a brace that is not `{token}` alone.
+    /// A half with a brace that is no placeholder alone.
     Brace,
     /// A byte that is not printable ASCII.
     Unprintable,
@@ -114,10 +143,12 @@ impl fmt::Display for BasicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             BasicError::NoPlace => {
-                "the user or the password is to be `{token}`, where the secret goes"
+                "the user or the password is to be `{token}`, or both `{username}` and `{password}`"
             }
-            BasicError::SecondPlace => "only one of user and password may be `{token}`",
-            BasicError::Brace => "a half is `{token}` alone, or a text without braces",
+            BasicError::SecondPlace => "user and password may not be the same secret",
+            BasicError::Brace => {
+                "a half is a placeholder like `{token}` alone, or a text without braces"
+            }
             BasicError::Unprintable => "user and password may have printable ASCII only",
             BasicError::ColonInUser => "a user may have no colon (RFC 7617)",
         })
@@ -129,11 +160,12 @@ impl std::error::Error for BasicError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn prepared(user: &str, password: &str, secret: &str) -> Result<String, Unsendable> {
         let value = Basic::parse(user, password)
             .unwrap()
-            .prepare(&Secret::new(secret.into()))?;
+            .prepare(&Value::token(Secret::new(secret.into())))?;
         assert!(value.is_sensitive());
         Ok(value.to_str().unwrap().to_owned())
     }
@@ -175,11 +207,26 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_half_is_the_secret() {
+    fn both_halves_may_be_of_a_login_that_was_made() {
+        let login = Value::of(vec![
+            (Part::Username, Secret::new("Aladdin".into())),
+            (Part::Password, Secret::new("open sesame".into())),
+        ]);
+        let basic = Basic::parse("{username}", "{password}").unwrap();
+        assert_eq!(
+            basic.prepare(&login).unwrap(),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        );
+        let token = Value::token(Secret::new("k".into()));
+        assert_eq!(basic.prepare(&token), Err(Unsendable::Missing));
+    }
+
+    #[test]
+    fn at_least_one_half_is_a_secret_of_its_own() {
         for (user, password, error) in [
             ("alice", "hunter2", BasicError::NoPlace),
             ("", "", BasicError::NoPlace),
-            ("{Token}", "", BasicError::NoPlace),
+            ("{Token}", "", BasicError::Brace),
             ("{token}", "{token}", BasicError::SecondPlace),
             ("{user}", "{token}", BasicError::Brace),
             ("a{token}", "{token}", BasicError::Brace),

@@ -9,26 +9,34 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::placement::Unsendable;
-use crate::secret::Secret;
-
-const PLACEHOLDER: &str = "{token}";
+use crate::secret::{Part, Value};
 
 /// A header value with one place for the secret: `Bearer {token}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeaderTemplate {
     before: String,
+    part: Part,
     after: String,
 }
 
 impl HeaderTemplate {
-    /// Reads a template: printable ASCII with `{token}` exactly once and no other brace.
+    /// Reads a template: printable ASCII with one placeholder like `{token}` and no other brace.
     ///
     /// # Errors
     ///
     /// [`TemplateError`] says which of these does not hold.
     pub(crate) fn parse(text: &str) -> Result<HeaderTemplate, TemplateError> {
-        let (before, after) = text.split_once(PLACEHOLDER).ok_or(TemplateError::NoPlace)?;
-        if after.contains(PLACEHOLDER) {
+        let places = Part::ALL.into_iter().filter_map(|part| {
+            let (before, after) = text.split_once(part.placeholder())?;
+            Some((before, part, after))
+        });
+        let (before, part, after) = places
+            .min_by_key(|(before, ..)| before.len())
+            .ok_or(TemplateError::NoPlace)?;
+        if Part::ALL
+            .iter()
+            .any(|part| after.contains(part.placeholder()))
+        {
             return Err(TemplateError::SecondPlace);
         }
         for byte in before.bytes().chain(after.bytes()) {
@@ -40,16 +48,24 @@ impl HeaderTemplate {
         }
         Ok(HeaderTemplate {
             before: before.to_owned(),
+            part,
             after: after.to_owned(),
         })
     }
 
-    /// The header value with `secret` in its place: marked sensitive, its memory wiped with its last clone.
+    /// Which text of a credential it carries.
+    pub(crate) fn part(&self) -> Part {
+        self.part
+    }
+
+    /// The header value with the text of `value` in its place: marked sensitive, its memory wiped with its last clone.
     ///
     /// # Errors
     ///
-    /// [`Unsendable::InHeader`] when the secret has a byte that no header value may have (RFC 9110 section 5.5).
-    pub(crate) fn prepare(&self, secret: &Secret) -> Result<HeaderValue, Unsendable> {
+    /// [`Unsendable::Missing`] when the value has no such text, [`Unsendable::InHeader`] when that has a byte that no
+    /// header value may have (RFC 9110 section 5.5).
+    pub(crate) fn prepare(&self, value: &Value) -> Result<HeaderValue, Unsendable> {
+        let secret = value.part(self.part).ok_or(Unsendable::Missing)?;
         let parts = [&self.before, secret.expose(), &self.after];
         // The capacity is exact, because a buffer that grows leaves a copy of the secret behind.
         let mut text = Zeroizing::new(Vec::with_capacity(
@@ -68,11 +84,11 @@ impl HeaderTemplate {
 /// Why a text is no header template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TemplateError {
-    /// `{token}` is missing.
+    /// `{token}` is missing, or what stands in its place for sources that give several texts.
     NoPlace,
-    /// `{token}` stands there twice.
+    /// There are two of them.
     SecondPlace,
-    /// A brace that is not part of `{token}`.
+    /// A brace that is not part of it.
     OtherBrace,
     /// A byte that is not printable ASCII.
     Unprintable,
@@ -82,8 +98,10 @@ impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TemplateError::NoPlace => "the value needs `{token}` where the secret goes",
-            TemplateError::SecondPlace => "the value may have `{token}` only once",
-            TemplateError::OtherBrace => "the value may have no braces other than `{token}`",
+            TemplateError::SecondPlace => "the value may have only one place like `{token}`",
+            TemplateError::OtherBrace => {
+                "the value may have no braces other than those of `{token}`"
+            }
             TemplateError::Unprintable => "the value may have printable ASCII only",
         })
     }
@@ -94,11 +112,16 @@ impl std::error::Error for TemplateError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+
+    fn token(text: &str) -> Value {
+        Value::token(Secret::new(text.into()))
+    }
 
     #[test]
     fn the_secret_stands_where_the_template_says() {
         let template = HeaderTemplate::parse("Bearer {token}").unwrap();
-        let value = template.prepare(&Secret::new("s3cret".into())).unwrap();
+        let value = template.prepare(&token("s3cret")).unwrap();
         assert_eq!(value.as_bytes(), b"Bearer s3cret");
         assert!(value.is_sensitive());
         assert!(!format!("{value:?}").contains("s3cret"));
@@ -107,12 +130,9 @@ mod tests {
     #[test]
     fn the_secret_may_be_the_whole_value_or_stand_in_the_middle() {
         let whole = HeaderTemplate::parse("{token}").unwrap();
-        assert_eq!(whole.prepare(&Secret::new("k".into())).unwrap(), "k");
+        assert_eq!(whole.prepare(&token("k")).unwrap(), "k");
         let middle = HeaderTemplate::parse("key=\"{token}\", v=1").unwrap();
-        assert_eq!(
-            middle.prepare(&Secret::new("k".into())).unwrap(),
-            "key=\"k\", v=1"
-        );
+        assert_eq!(middle.prepare(&token("k")).unwrap(), "key=\"k\", v=1");
     }
 
     #[test]
@@ -124,6 +144,10 @@ mod tests {
         );
         assert_eq!(
             HeaderTemplate::parse("{token}{token}"),
+            Err(TemplateError::SecondPlace)
+        );
+        assert_eq!(
+            HeaderTemplate::parse("{username}:{password}"),
             Err(TemplateError::SecondPlace)
         );
     }
@@ -138,6 +162,17 @@ mod tests {
             HeaderTemplate::parse("{{token}}"),
             Err(TemplateError::OtherBrace)
         );
+    }
+
+    #[test]
+    fn a_template_takes_the_text_that_it_names() {
+        let login = Value::of(vec![
+            (Part::Username, Secret::new("u".into())),
+            (Part::Password, Secret::new("p".into())),
+        ]);
+        let template = HeaderTemplate::parse("Key {password}").unwrap();
+        assert_eq!(template.prepare(&login).unwrap(), "Key p");
+        assert_eq!(template.prepare(&token("t")), Err(Unsendable::Missing));
     }
 
     #[test]
@@ -156,7 +191,7 @@ mod tests {
     fn a_secret_with_a_line_break_is_unsendable() {
         let template = HeaderTemplate::parse("Bearer {token}").unwrap();
         assert_eq!(
-            template.prepare(&Secret::new("a\r\nb".into())),
+            template.prepare(&token("a\r\nb")),
             Err(Unsendable::InHeader)
         );
     }

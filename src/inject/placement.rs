@@ -8,7 +8,7 @@ use super::{basic::Basic, header::HeaderTemplate, query::Parameter};
 use crate::{
     names,
     refusal::{Reason, Refusal},
-    secret::{Ready, Secret},
+    secret::{Part, Ready, Value},
     target::Target,
 };
 
@@ -22,26 +22,35 @@ pub(crate) enum Placement {
         /// Its value.
         template: HeaderTemplate,
     },
-    /// `Authorization: Basic`, the secret being the user or the password.
+    /// `Authorization: Basic`, the secret being the user, the password or both.
     Basic(Basic),
     /// A parameter of the query.
     Query(Parameter),
 }
 
 impl Placement {
-    /// What carries `secret`, ready to be put in.
+    /// Which texts of a credential it carries.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        match self {
+            Placement::Header { template, .. } => vec![template.part()],
+            Placement::Basic(basic) => basic.parts().collect(),
+            Placement::Query(_) => vec![Part::Token],
+        }
+    }
+
+    /// What carries `value`, ready to be put in.
     ///
     /// # Errors
-    /// The secret cannot stand there.
-    pub(crate) fn prepare(&self, secret: &Secret) -> Result<Ready, Unsendable> {
+    /// The value cannot stand there.
+    pub(crate) fn prepare(&self, value: &Value) -> Result<Ready, Unsendable> {
         match self {
             Placement::Header { name, template } => {
-                Ok(Ready::header(name.clone(), template.prepare(secret)?))
+                Ok(Ready::header(name.clone(), template.prepare(value)?))
             }
             Placement::Basic(basic) => {
-                Ok(Ready::header(header::AUTHORIZATION, basic.prepare(secret)?))
+                Ok(Ready::header(header::AUTHORIZATION, basic.prepare(value)?))
             }
-            Placement::Query(parameter) => Ok(Ready::Parameter(parameter.prepare(secret)?)),
+            Placement::Query(parameter) => Ok(Ready::Parameter(parameter.prepare(value)?)),
         }
     }
 
@@ -92,6 +101,8 @@ impl fmt::Display for Placement {
 /// The secret cannot stand where the catalogue puts it. Says nothing of what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsendable {
+    /// The source gave no such text.
+    Missing,
     /// It has a byte that no header value may have (RFC 9110 section 5.5).
     InHeader,
     /// It has a colon, which ends the user of Basic credentials (RFC 7617 section 2).
@@ -103,6 +114,7 @@ pub(crate) enum Unsendable {
 impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Unsendable::Missing => "the source gave no text of the name that the placement has",
             Unsendable::InHeader => "the value cannot stand in a header",
             Unsendable::ColonInUser => {
                 "the value has a colon, which the user of Basic credentials may not have"

@@ -9,7 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::placement::Unsendable;
-use crate::{secret::Secret, target::Target};
+use crate::{
+    secret::{Part, Secret, Value},
+    target::Target,
+};
 
 /// What is sent as it is: the unreserved characters (RFC 3986 section 2.3), which nobody reads in two ways.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -44,11 +47,12 @@ impl Parameter {
         })
     }
 
-    /// `name=value` with `secret` as the value, percent-encoded.
+    /// `name=value` with the token as the value, percent-encoded.
     ///
     /// # Errors
-    /// It would be longer than [`PARAMETER_BYTES_MAX`].
-    pub(crate) fn prepare(&self, secret: &Secret) -> Result<Secret, Unsendable> {
+    /// There is no token, or it would be longer than [`PARAMETER_BYTES_MAX`].
+    pub(crate) fn prepare(&self, value: &Value) -> Result<Secret, Unsendable> {
+        let secret = value.part(Part::Token).ok_or(Unsendable::Missing)?;
         let pieces = || percent_encode(secret.expose().as_bytes(), ENCODED);
         let size = self.name.len() + 1 + pieces().map(str::len).sum::<usize>();
         if size > PARAMETER_BYTES_MAX {
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn the_value_is_encoded_and_the_name_is_as_written() {
         let parameter = Parameter::parse("api.Key_1").unwrap();
-        let secret = Secret::new("a+b/c=d&e ~.-_%#".into());
+        let secret = Value::token(Secret::new("a+b/c=d&e ~.-_%#".into()));
         assert_eq!(
             parameter.prepare(&secret).unwrap().expose(),
             "api.Key_1=a%2Bb%2Fc%3Dd%26e%20~.-_%25%23"
@@ -114,9 +118,9 @@ mod tests {
     #[test]
     fn a_value_that_is_too_long_is_unsendable() {
         let parameter = Parameter::parse("key").unwrap();
-        let fits = Secret::new("a".repeat(PARAMETER_BYTES_MAX - 4));
+        let fits = Value::token(Secret::new("a".repeat(PARAMETER_BYTES_MAX - 4)));
         assert!(parameter.prepare(&fits).is_ok());
-        let long = Secret::new("+".repeat(PARAMETER_BYTES_MAX / 3));
+        let long = Value::token(Secret::new("+".repeat(PARAMETER_BYTES_MAX / 3)));
         assert_eq!(parameter.prepare(&long).map(drop), Err(Unsendable::TooLong));
     }
 }

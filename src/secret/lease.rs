@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Ready, Secret};
+use super::{Ready, Value, awake};
 
 /// The most by which a lease ends early for us, so that the other side never sees a credential past its end.
 const SKEW_MAX: Duration = Duration::from_secs(2);
@@ -21,11 +21,17 @@ const TERM_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// lease it began with.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    value: Secret,
-    ready: Ready,
+    worth: Arc<Worth>,
     term: Term,
-    mark: Mark,
     told: OnceLock<Arc<[u8]>>,
+}
+
+/// What stays the same when a lease is made longer.
+#[derive(Debug)]
+struct Worth {
+    value: Value,
+    ready: Ready,
+    mark: Mark,
 }
 
 /// What the record and the connection pools know a lease by.
@@ -37,6 +43,8 @@ pub(crate) struct Mark {
     pub(crate) generation: u64,
     /// 16 hex digits of a keyed hash.
     pub(crate) id: String,
+    /// The source's name, in its own log, for the answer that brought the value.
+    pub(crate) request_id: Option<String>,
 }
 
 /// Whether the source takes the value back by itself.
@@ -48,10 +56,25 @@ pub(crate) enum Class {
     Dynamic,
 }
 
+impl Class {
+    /// The word for it in the record.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Class::Static => "static",
+            Class::Dynamic => "dynamic",
+        }
+    }
+}
+
 /// How long a value may be used.
+///
+/// It is counted by a clock that nobody sets, and that goes on while the machine is suspended: a value that ended in
+/// the meantime is not used when it wakes up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term {
     begin: Instant,
+    /// How long the machine had been suspended when it began.
+    suspended: Duration,
     /// The end on the clock that decides.
     end: Instant,
     /// Until when it is handed out: a little before the end.
@@ -69,6 +92,7 @@ impl Term {
         let end = at + length;
         Term {
             begin: at,
+            suspended: awake::suspended(),
             end,
             usable_until: end - SKEW_MAX.min(length / 20),
             expires: wall + length,
@@ -77,40 +101,53 @@ impl Term {
 
     /// Whether something with this term may still be used.
     pub(crate) fn covers(&self, now: Instant) -> bool {
-        now < self.usable_until
+        self.with_sleep(now) < self.usable_until
     }
 
     /// How long ago it began.
     pub(crate) fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.begin)
+        self.with_sleep(now).saturating_duration_since(self.begin)
     }
 
     /// What is left of it.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
-        self.end.saturating_duration_since(now)
+        self.end.saturating_duration_since(self.with_sleep(now))
+    }
+
+    /// `now` as it would be on a clock that counts the time for which the machine was suspended since it began.
+    fn with_sleep(&self, now: Instant) -> Instant {
+        now + awake::suspended().saturating_sub(self.suspended)
     }
 }
 
 impl Lease {
     /// Puts a lease together; `ready` is made of `value`.
-    pub(crate) fn new(value: Secret, ready: Ready, term: Term, mark: Mark) -> Lease {
+    pub(crate) fn new(value: Value, ready: Ready, term: Term, mark: Mark) -> Lease {
+        let worth = Worth { value, ready, mark };
         Lease {
-            value,
-            ready,
+            worth: Arc::new(worth),
             term,
-            mark,
+            told: OnceLock::new(),
+        }
+    }
+
+    /// The same value under the same name until another end, which its source granted.
+    pub(crate) fn until(&self, term: Term) -> Lease {
+        Lease {
+            worth: Arc::clone(&self.worth),
+            term,
             told: OnceLock::new(),
         }
     }
 
     /// The value, to find it in what comes back.
-    pub(crate) fn value(&self) -> &Secret {
-        &self.value
+    pub(crate) fn value(&self) -> &Value {
+        &self.worth.value
     }
 
     /// What carries the credential, ready to be put in.
     pub(crate) fn ready(&self) -> &Ready {
-        &self.ready
+        &self.worth.ready
     }
 
     /// Whether it may still be used for a request that begins now.
@@ -135,12 +172,17 @@ impl Lease {
 
     /// Whether the source takes the value back by itself.
     pub(crate) fn class(&self) -> Class {
-        self.mark.class
+        self.worth.mark.class
     }
 
     /// Another and larger number when the entry's value changes, and only then: connections that carry the value can be keyed by it.
     pub(crate) fn generation(&self) -> u64 {
-        self.mark.generation
+        self.worth.mark.generation
+    }
+
+    /// The source's name for the answer that brought the value, by which its log is found.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.worth.mark.request_id.as_deref()
     }
 
     /// A place for what the record tells of it, which is the same for each of its calls.
@@ -150,7 +192,7 @@ impl Lease {
 
     /// The name of this lease in the record: 16 hex digits of a keyed hash, comparable within one run of the gate.
     pub(crate) fn id(&self) -> &str {
-        &self.mark.id
+        &self.worth.mark.id
     }
 }
 
@@ -182,6 +224,16 @@ mod tests {
         let begin = Instant::now();
         let term = Term::new(begin, SystemTime::now(), Duration::MAX);
         assert_eq!(term.remaining(begin), TERM_MAX);
+    }
+
+    #[test]
+    fn the_time_for_which_the_machine_was_suspended_counts() {
+        let (begin, hour) = (Instant::now(), Duration::from_secs(3600));
+        let term = Term::new(begin, SystemTime::now(), hour);
+        assert!(term.covers(begin));
+        let _slept = awake::as_if_suspended_for(hour);
+        assert!(!term.covers(begin));
+        assert_eq!(term.remaining(begin), Duration::ZERO);
     }
 
     #[test]

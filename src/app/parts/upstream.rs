@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{self, Digest, Dns, Resolves, Root},
     inject::basic::Basic,
-    secret::Secret,
+    secret::{Secret, Value},
     tls::{self, stores},
     upstream::{Pool, Proxy, Resolver, Trust, Upstream},
 };
@@ -122,9 +122,8 @@ fn proxy(
         let password = stores::private_text(&login.password).map_err(unusable)?;
         let unfit = |error| StartError::because(&login.password.display().to_string(), error);
         let password = Secret::from_outside(password).map_err(unfit)?;
-        let user = login.user.clone();
-        Basic::Password { user }
-            .prepare(&password)
+        Basic::password_of(login.user.clone())
+            .prepare(&Value::token(password))
             .map_err(|error| StartError::because("upstream.proxy.login", error))
     });
     Ok(Proxy {

@@ -212,9 +212,9 @@ fn places() {
     place: {header: X-Key, value: ghp_pastedbymistake}
       credentials.yaml:15:33: this header value cannot be filled in; the value needs `{token}` where the secret goes
     place: {header: X-Key, value: '{token}{token}'}
-      credentials.yaml:15:33: this header value cannot be filled in; the value may have `{token}` only once
+      credentials.yaml:15:33: this header value cannot be filled in; the value may have only one place like `{token}`
     place: {header: X-Key, value: '{user}:{token}'}
-      credentials.yaml:15:33: this header value cannot be filled in; the value may have no braces other than `{token}`
+      credentials.yaml:15:33: this header value cannot be filled in; the value may have no braces other than those of `{token}`
     place: {header: X-Key, value: {token}}
       credentials.yaml:15:33: a mapping stands here; text is needed
     place: {query: key, value: '{token}'}
@@ -254,9 +254,9 @@ fn places_other_than_a_header() {
     place: {basic: {password: '{token}'}}
       nothing
     place: {basic: {user: alice, password: hunter2}}
-      credentials.yaml:15:18: these Basic credentials cannot be filled in; the user or the password is to be `{token}`, where the secret goes
+      credentials.yaml:15:18: these Basic credentials cannot be filled in; the user or the password is to be `{token}`, or both `{username}` and `{password}`
     place: {basic: {user: '{token}', password: '{token}'}}
-      credentials.yaml:15:18: these Basic credentials cannot be filled in; only one of user and password may be `{token}`
+      credentials.yaml:15:18: these Basic credentials cannot be filled in; user and password may not be the same secret
     place: {basic: {user: 'a:b', password: '{token}'}}
       credentials.yaml:15:18: these Basic credentials cannot be filled in; a user may have no colon (RFC 7617)
     place: {basic: {name: alice, password: '{token}'}}

@@ -1,4 +1,6 @@
-//! The rules of the cache against a source that says what a test tells it to, on a clock that stands still.
+//! The rules of the cache, against a source that says what a test tells it to, on a clock that stands still.
+
+mod leases;
 
 use std::{
     collections::VecDeque,
@@ -8,14 +10,18 @@ use std::{
 use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::time::{advance, sleep};
 
-use super::*;
+use super::{refresh::FETCH_WAIT_MAX, *};
 use crate::{
-    credential::{LeaseInfo, vault::VaultError},
+    credential::{
+        End, Fetched, LeaseInfo, SourceError,
+        vault::{Parent, VaultError},
+    },
     inject::header::HeaderTemplate,
     secret::{Ready, Secret},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(5);
 
 /// The value of the header that carries the lease's secret.
@@ -26,19 +32,27 @@ fn sent(lease: &Lease) -> &HeaderValue {
     }
 }
 
-/// Gives the scripted answers one after the other, the last one again and again.
+/// Gives the scripted answers one after the other, the last one again and again; so it does with renewals.
 #[derive(Clone, Default)]
 struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    renewals: Arc<Mutex<VecDeque<Renewal>>>,
     asked: Arc<AtomicUsize>,
+    renewed: Arc<AtomicUsize>,
+    /// The leases that were given back, each with the rest that calls under way were left.
+    given_up: Arc<Mutex<Vec<(String, Duration)>>>,
     /// How long the source takes for an answer.
     delay: Duration,
+    parent: Option<Arc<Parent>>,
 }
+
+type Renewal = Result<Duration, SourceError>;
 
 #[derive(Clone)]
 enum Answer {
     Value(&'static str),
     Leased(&'static str, Duration),
+    Renewable(&'static str, Duration),
     Down,
     Busy(Duration),
     Gone,
@@ -65,11 +79,20 @@ impl Script {
     }
 
     fn entry(&self) -> Entry<Script> {
+        self.entry_of(HOUR)
+    }
+
+    fn entry_of(&self, max_ttl: Duration) -> Entry<Script> {
         let placement = Placement::Header {
             name: AUTHORIZATION,
             template: HeaderTemplate::parse("Bearer {token}").unwrap(),
         };
-        Entry::new(self.clone(), placement, HOUR, LeaseNames::random().unwrap())
+        Entry::new(
+            self.clone(),
+            placement,
+            max_ttl,
+            LeaseNames::random().unwrap(),
+        )
     }
 }
 
@@ -77,12 +100,24 @@ impl Fetch for Script {
     async fn fetch(&self) -> Result<Fetched, SourceError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         sleep(self.delay).await;
-        let mut answers = self.answers.lock().unwrap();
-        let answer = match answers.len() {
-            0 | 1 => answers.front().cloned(),
-            _ => answers.pop_front(),
-        };
-        answer.expect("the script has an answer").give()
+        let mut fetched = next(&self.answers).give()?;
+        fetched.parent.clone_from(&self.parent);
+        Ok(fetched)
+    }
+
+    async fn renew(&self, _: &LeaseInfo) -> Renewal {
+        self.renewed.fetch_add(1, Ordering::SeqCst);
+        sleep(self.delay).await;
+        next(&self.renewals)
+    }
+
+    fn give_up(&self, lease: LeaseInfo, rest: Duration) {
+        let mut given_up = self.given_up.lock().unwrap();
+        given_up.push((lease.id.to_string(), rest));
+    }
+
+    fn creates(&self) -> bool {
+        true
     }
 
     fn name(&self) -> String {
@@ -90,17 +125,26 @@ impl Fetch for Script {
     }
 }
 
+fn next<T: Clone>(script: &Mutex<VecDeque<T>>) -> T {
+    let mut script = script.lock().unwrap();
+    let next = match script.len() {
+        0 | 1 => script.front().cloned(),
+        _ => script.pop_front(),
+    };
+    next.expect("the script goes on")
+}
+
 impl Answer {
     fn give(self) -> Result<Fetched, SourceError> {
-        let fetched = |value: &str| Fetched::unleased(Secret::new(value.into()));
+        let fetched = |value: &str| Fetched::stored(Secret::new(value.into()));
         match self {
             Answer::Value(value) => Ok(fetched(value)),
             Answer::Leased(value, duration) => Ok(Fetched {
-                lease: Some(LeaseInfo {
-                    id: format!("database/creds/{value}"),
-                    duration,
-                    renewable: true,
-                }),
+                end: leased(value, duration, false),
+                ..fetched(value)
+            }),
+            Answer::Renewable(value, duration) => Ok(Fetched {
+                end: leased(value, duration, true),
                 ..fetched(value)
             }),
             Answer::Down => Err(SourceError::TimedOut),
@@ -110,6 +154,14 @@ impl Answer {
             Answer::Gone => Err(SourceError::Vault(VaultError::Deleted)),
         }
     }
+}
+
+fn leased(value: &str, duration: Duration, renewable: bool) -> End {
+    End::Lease(LeaseInfo {
+        id: value.into(),
+        duration,
+        renewable,
+    })
 }
 
 /// Lets the tasks that are ready run, without moving the clock.
@@ -131,12 +183,27 @@ async fn nothing_is_fetched_before_somebody_asks() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_used_again_until_half_of_its_time() {
     let script = Script::of([Answer::Value("a")]);
-    let entry = script.entry();
+    let entry = script.entry_of(MINUTE * 8);
     let first = entry.lease(SOON).await.unwrap();
-    advance(HOUR * 2 / 5).await;
+    advance(MINUTE * 3).await;
     assert!(Arc::ptr_eq(&first, &entry.lease(SOON).await.unwrap()));
     settle().await;
     assert_eq!(script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_nobody_ends_is_looked_at_again_after_five_minutes() {
+    let script = Script::of([Answer::Value("a"), Answer::Value("b")]);
+    let entry = script.entry();
+    entry.lease(SOON).await.unwrap();
+    advance(MINUTE * 4).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    assert_eq!(script.asked(), 1);
+    advance(MINUTE).await;
+    entry.lease(SOON).await.unwrap();
+    settle().await;
+    assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer b");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,16 +256,15 @@ async fn a_lease_of_the_source_ends_when_the_source_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_of_the_source_is_replaced_at_two_thirds() {
-    let minute = Duration::from_secs(60);
-    let script = Script::of([Answer::Leased("a", minute), Answer::Leased("b", minute)]);
+async fn a_lease_that_cannot_be_made_longer_is_replaced_in_its_last_fifth() {
+    let script = Script::of([Answer::Leased("a", MINUTE), Answer::Leased("b", MINUTE)]);
     let entry = script.entry();
     entry.lease(SOON).await.unwrap();
-    advance(Duration::from_secs(35)).await;
+    advance(Duration::from_secs(47)).await;
     entry.lease(SOON).await.unwrap();
     settle().await;
     assert_eq!(script.asked(), 1);
-    advance(Duration::from_secs(5)).await;
+    advance(Duration::from_secs(7)).await;
     entry.lease(SOON).await.unwrap();
     settle().await;
     assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer b");

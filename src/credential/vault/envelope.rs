@@ -32,6 +32,19 @@ impl Answer {
             .map_err(|_| VaultError::Malformed("its body is not an object of the API"))
     }
 
+    /// The members of a 200; nothing else is one.
+    ///
+    /// # Errors
+    ///
+    /// What the status means, or as [`Answer::envelope`].
+    pub(super) fn success<T: DeserializeOwned>(&self) -> Result<Envelope<T>, VaultError> {
+        match self.status {
+            200 => self.envelope(),
+            404 if !self.errors().is_empty() => Err(VaultError::NoEngine),
+            0..=199 | 201.. => Err(self.fault()),
+        }
+    }
+
     /// What a status other than success means where nothing more is known of the call.
     pub(super) fn fault(&self) -> VaultError {
         match self.status {

@@ -53,6 +53,10 @@ pub(crate) enum VaultError {
     NotFound,
     /// The latest version of the secret is deleted or destroyed.
     Deleted,
+    /// The server's state: the time of a password is over, and it did not change it.
+    NotRotated,
+    /// The server does not know the lease any more, or makes it no longer.
+    LeaseEnded,
     /// The secret has no such field, or it is not a text.
     NoField,
     /// The field's text is no secret that can be used.
@@ -75,6 +79,7 @@ impl VaultError {
             | VaultError::ServerFault(_)
             | VaultError::RateLimited { .. }
             | VaultError::TokenRefused
+            | VaultError::NotRotated
             | VaultError::Malformed(_) => true,
             VaultError::Settings(_)
             | VaultError::PathUnsafe
@@ -87,6 +92,7 @@ impl VaultError {
             | VaultError::NoEngine
             | VaultError::NotFound
             | VaultError::Deleted
+            | VaultError::LeaseEnded
             | VaultError::NoField
             | VaultError::Unfit(_)
             | VaultError::Rejected(_) => false,
@@ -102,6 +108,7 @@ impl VaultError {
             VaultError::Sealed
             | VaultError::Standby
             | VaultError::Uninitialised
+            | VaultError::NotRotated
             | VaultError::ServerFault(_) => VaultTrouble::Unavailable,
             VaultError::RateLimited { .. } => VaultTrouble::RateLimited,
             VaultError::BadLogin | VaultError::TokenUnfit(_) | VaultError::TokenRefused => {
@@ -111,6 +118,7 @@ impl VaultError {
             VaultError::NoEngine
             | VaultError::NotFound
             | VaultError::Deleted
+            | VaultError::LeaseEnded
             | VaultError::NoField => VaultTrouble::Missing,
             VaultError::Rejected(_) | VaultError::Malformed(_) => VaultTrouble::Malformed,
             VaultError::Settings(_)
@@ -171,6 +179,8 @@ impl fmt::Display for VaultError {
             VaultError::NoEngine => f.write_str("it has no secrets engine at this mount"),
             VaultError::NotFound => f.write_str("there is nothing at the path"),
             VaultError::Deleted => f.write_str("the secret's latest version is deleted"),
+            VaultError::NotRotated => f.write_str("the password's time is over and it was not changed"),
+            VaultError::LeaseEnded => f.write_str("it does not know the lease, or makes it no longer"),
             VaultError::NoField => f.write_str("the secret has no such text field"),
         }
     }

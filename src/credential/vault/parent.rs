@@ -20,10 +20,9 @@ pub(crate) struct Parent {
     superseded: AtomicBool,
 }
 
-#[allow(dead_code, reason = "the leases of dynamic engines ask")]
 impl Parent {
     /// Of a token that ends at `end`.
-    pub(super) fn new(made: Instant, end: Instant) -> Parent {
+    pub(in crate::credential) fn new(made: Instant, end: Instant) -> Parent {
         let parent = Parent {
             made,
             end_ms: AtomicU64::new(0),
@@ -47,23 +46,23 @@ impl Parent {
     }
 
     /// Takes over the end that a renewal gave.
-    pub(super) fn moves_to(&self, end: Instant) {
+    pub(in crate::credential) fn moves_to(&self, end: Instant) {
         let end = millis(end.saturating_duration_since(self.made));
         self.end_ms.store(end, Ordering::Release);
     }
 
     /// Whether the token ended before its time.
-    pub(super) fn ended(&self) -> bool {
+    pub(in crate::credential) fn ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
     /// Notes that the server does not know the token any more; `true` for the first who says so.
-    pub(super) fn end(&self) -> bool {
+    pub(in crate::credential) fn end(&self) -> bool {
         !self.ended.swap(true, Ordering::AcqRel)
     }
 
     /// Notes that another token took its place.
-    pub(super) fn supersede(&self) {
+    pub(in crate::credential) fn supersede(&self) {
         self.superseded.store(true, Ordering::Release);
     }
 }

@@ -13,6 +13,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
 
 use super::*;
+use crate::secret::Part;
 
 /// Role id and secret id in files, as a gate finds them.
 fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
@@ -27,6 +28,21 @@ fn approle(dir: &Path, role_id: &str, secret_id: &str) -> AppRole {
         role_id: file("role_id", role_id, 0o644),
         secret_id: file("secret_id", secret_id, 0o600),
     }
+}
+
+/// The field `token` of a secret in a key-value engine.
+fn kv2(mount: &str, path: &str) -> Engine {
+    Engine::Kv2(Stored {
+        mount: mount.into(),
+        path: path.into(),
+        field: "token".into(),
+    })
+}
+
+/// The text of a value that has one.
+fn token(fetched: &Fetched) -> &str {
+    let token = fetched.value.part(Part::Token);
+    token.expect("the value is a token").expose()
 }
 
 /// A client of a server on this machine, and the directory of its login files.

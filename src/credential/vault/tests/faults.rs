@@ -7,8 +7,8 @@ use tokio::time::{advance, pause};
 use super::{double::*, *};
 
 async fn read(vault: &Vault) -> Result<String, VaultError> {
-    let fetched = vault.read_kv2("secret", "a", "token").await;
-    fetched.map(|fetched| fetched.value.expose().to_owned())
+    let fetched = vault.fetch(&kv2("secret", "a")).await;
+    fetched.map(|fetched| token(&fetched).to_owned())
 }
 
 /// The outcome of one read from a server that gives `reply` for the secret, and how often it was asked for it.
@@ -23,9 +23,9 @@ async fn outcome(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (VaultErr
 async fn a_value_is_read_with_its_version_and_the_servers_name_for_the_answer() {
     let double = Double::honest().await;
     let (vault, _dir) = double.client();
-    let fetched = vault.read_kv2("secret", "a", "token").await.unwrap();
-    assert_eq!(fetched.value.expose(), "s3cret");
-    assert_eq!((fetched.version, fetched.lease), (Some(1), None));
+    let fetched = vault.fetch(&kv2("secret", "a")).await.unwrap();
+    assert_eq!(token(&fetched), "s3cret");
+    assert_eq!((fetched.version, fetched.end), (Some(1), End::Open));
     assert_eq!(fetched.request_id.as_deref(), Some("r-1"));
 }
 
@@ -75,7 +75,7 @@ async fn a_path_with_a_second_reading_is_not_asked_for() {
         ("", "a"),
         ("sys/../x", "a"),
     ] {
-        let refused = vault.read_kv2(mount, path, "token").await.unwrap_err();
+        let refused = vault.fetch(&kv2(mount, path)).await.unwrap_err();
         assert_eq!(refused, VaultError::PathUnsafe, "{mount} {path}");
     }
     assert!(double.seen().is_empty());
@@ -238,7 +238,7 @@ async fn a_denied_path_is_left_alone_for_half_a_minute() {
     tokio::time::resume();
     assert_eq!(read(&vault).await, Err(VaultError::Denied));
     assert_eq!(double.count(SECRET), 2);
-    assert!(vault.read_kv2("secret", "b", "token").await.is_ok());
+    assert!(vault.fetch(&kv2("secret", "b")).await.is_ok());
 }
 
 #[tokio::test]
@@ -267,8 +267,8 @@ async fn everything_that_may_be_said() -> String {
     };
     let double = Double::scripted(broken).await;
     let (vault, _dir) = double.client();
-    let fetched = vault.read_kv2("secret", "a", "token").await.unwrap();
-    let malformed = vault.read_kv2("secret", "b", "token").await.unwrap_err();
+    let fetched = vault.fetch(&kv2("secret", "a")).await.unwrap();
+    let malformed = vault.fetch(&kv2("secret", "b")).await.unwrap_err();
     double.revoke_all();
     read(&vault).await.unwrap();
     vault.close().await;

@@ -45,16 +45,14 @@ impl World {
     }
 
     async fn read(&self, path: &str) -> Result<String, VaultError> {
-        let fetched = self.vault.read_kv2("secret", path, "token").await?;
-        Ok(fetched.value.expose().to_owned())
+        let fetched = self.vault.fetch(&kv2("secret", path)).await?;
+        Ok(token(&fetched).to_owned())
     }
 
     fn entry(&self) -> Entry {
         let source = Source::Vault {
             vault: Arc::clone(&self.vault),
-            mount: "secret".into(),
-            path: "team/github".into(),
-            field: "token".into(),
+            engine: kv2("secret", "team/github"),
         };
         let placement = Placement::Header {
             name: AUTHORIZATION,
@@ -98,10 +96,10 @@ async fn later(by: Duration) {
 #[tokio::test]
 async fn a_secret_is_read_with_its_version() {
     let world = World::start().await;
-    let fetched = world.vault.read_kv2("secret", "team/github", "token").await;
+    let fetched = world.vault.fetch(&kv2("secret", "team/github")).await;
     let fetched = fetched.unwrap();
-    assert_eq!(fetched.value.expose(), "first");
-    assert_eq!((fetched.version, fetched.lease), (Some(1), None));
+    assert_eq!(token(&fetched), "first");
+    assert_eq!((fetched.version, fetched.end), (Some(1), End::Open));
     assert!(fetched.request_id.is_some());
 }
 
@@ -122,7 +120,7 @@ async fn absent_deleted_and_unmounted_are_told_apart() {
     assert_eq!(world.read("team/none").await, Err(VaultError::NotFound));
     world.server.delete("team/github").await;
     assert_eq!(world.read("team/github").await, Err(VaultError::Deleted));
-    let unmounted = world.vault.read_kv2("nowhere", "a", "token").await;
+    let unmounted = world.vault.fetch(&kv2("nowhere", "a")).await;
     assert_eq!(unmounted.unwrap_err(), VaultError::NoEngine);
 }
 
@@ -143,7 +141,7 @@ async fn a_server_with_another_certificate_is_untrusted() {
         approle: approle(world.dir.path(), "role", "secret"),
     };
     let vault = Vault::new(settings, Arc::default()).unwrap();
-    let refused = vault.read_kv2("secret", "team/github", "token").await;
+    let refused = vault.fetch(&kv2("secret", "team/github")).await;
     assert!(
         matches!(refused, Err(VaultError::Untrusted(_))),
         "{refused:?}"

@@ -7,7 +7,7 @@ use tokio::time::{advance, pause, resume};
 use super::{double::*, *};
 
 async fn read(vault: &Vault) -> Result<(), VaultError> {
-    vault.read_kv2("secret", "a", "token").await.map(|_| ())
+    vault.fetch(&kv2("secret", "a")).await.map(|_| ())
 }
 
 /// So many reads at once; how many of them gave a value.
@@ -67,7 +67,7 @@ async fn a_refusal_that_names_the_token_needs_no_second_question() {
     });
     let double = double.await;
     let (vault, _dir) = double.client();
-    vault.read_kv2("secret", "b", "token").await.unwrap();
+    vault.fetch(&kv2("secret", "b")).await.unwrap();
     read(&vault).await.unwrap();
     assert_eq!((double.count(LOGIN), double.count(LOOKUP)), (2, 0));
 }

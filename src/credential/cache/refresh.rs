@@ -1,0 +1,249 @@
+//! One refresh of an entry: its lease is made longer, or another is fetched in its place.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, timeout};
+
+use super::{
+    super::{End, Fetch, Fetched, LeaseInfo, SourceError, Unavailable, backoff::between},
+    Held, Outcome, REPLACED_REST, Shared,
+    held::Leased,
+};
+use crate::secret::{Class, Lease, Mark, Term};
+
+/// A refresh takes no longer, whatever its source does; its own deadlines are shorter.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest wait between two failed refreshes: how late the recovery of a source may be noticed.
+pub(super) const FETCH_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A value that nobody ends is read again after this time, for somebody may have changed it.
+const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
+
+/// No lease is taken to be longer, whatever its source says: the sum with a clock must not overflow.
+const LEASE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// When a source was asked, on both clocks: a term begins before the question, so that the answer's way here is not
+/// added to it.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Instant,
+    wall: SystemTime,
+}
+
+impl Asked {
+    fn now() -> Asked {
+        Asked {
+            at: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    fn term(self, length: Duration) -> Term {
+        Term::new(self.at, self.wall, length)
+    }
+}
+
+impl<S: Fetch> Shared<S> {
+    /// Makes the lease at hand longer where that is better than another one, else fetches another.
+    pub(super) async fn refresh(self: Arc<Self>) -> Outcome {
+        let held = self.held.load_full();
+        let now = Instant::now();
+        if let Some((held, info)) = held
+            .as_ref()
+            .and_then(|held| Some((held, held.renewable(now)?)))
+        {
+            match self.renew(held, info).await {
+                Ok(Some(lease)) => return Ok(lease),
+                // What stands in the way of the renewal stands in the way of a fetch too.
+                Err(error) if error.passes() => return Err(self.fail(&error)),
+                // Nothing gained by it: it is over soon, or the source makes it no longer.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        self.fetch().await
+    }
+
+    /// The lease with the time that the source grants it, if that is worth having.
+    async fn renew(
+        &self,
+        held: &Arc<Held>,
+        info: &LeaseInfo,
+    ) -> Result<Option<Arc<Lease>>, SourceError> {
+        let asked = Asked::now();
+        let granted = timeout(FETCH_TIMEOUT, self.source.renew(info))
+            .await
+            .unwrap_or(Err(SourceError::TimedOut))
+            .inspect_err(|error| self.tell("a lease could not be made longer", error))?;
+        let granted = granted.min(LEASE_MAX);
+        let in_all = (held.begun + self.max_ttl).saturating_duration_since(asked.at);
+        let term = asked.term(granted.min(in_all));
+        self.counts.renewed.count();
+        // Near the end of what it may have in all it gets less and less. Another one is fetched while it lasts.
+        if granted.min(in_all) < held.first / 2 || !term.covers(Instant::now()) {
+            return Ok(None);
+        }
+        let leased = Leased {
+            info: info.clone(),
+            ends: asked.at + granted,
+        };
+        let longer = Held::new(
+            held.lease.until(term),
+            (Some(leased), held.parent.clone()),
+            (held.begun, held.first),
+        );
+        Ok(Some(self.keep(longer, between(0.6, 0.66))))
+    }
+
+    async fn fetch(&self) -> Outcome {
+        let fetched = self.try_fetch().await;
+        fetched.map_err(|error| self.fail(&error))
+    }
+
+    async fn try_fetch(&self) -> Result<Arc<Lease>, SourceError> {
+        if self.source.creates() {
+            let taken = self.past().mints.take(Instant::now());
+            taken.map_err(SourceError::TooMany)?;
+        }
+        let asked = Asked::now();
+        let answer = timeout(FETCH_TIMEOUT, self.source.fetch()).await;
+        let fetched = answer.unwrap_or(Err(SourceError::TimedOut))?;
+        let part = refresh_part(&fetched.end);
+        let leased = match &fetched.end {
+            End::Lease(info) => Some(info.clone()),
+            End::Open | End::Rotation(_) => None,
+        };
+        match self.mint(fetched, asked) {
+            Ok(held) => {
+                self.counts.fetched.count();
+                Ok(self.keep(held, part))
+            }
+            Err(error) => {
+                // What was made and cannot be used is not left behind.
+                if let Some(lease) = leased {
+                    self.source.give_up(lease, Duration::ZERO);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn mint(&self, fetched: Fetched, asked: Asked) -> Result<Held, SourceError> {
+        let ready = self.placement.prepare(&fetched.value)?;
+        let (class, granted) = match &fetched.end {
+            End::Lease(lease) => (Class::Dynamic, lease.duration),
+            End::Rotation(left) => (Class::Dynamic, *left),
+            End::Open => (Class::Static, self.max_ttl),
+        };
+        let length = granted.min(self.max_ttl);
+        let term = asked.term(length);
+        if !term.covers(Instant::now()) {
+            return Err(SourceError::TooShort);
+        }
+        let generation = self.generation_of(&fetched);
+        let mark = Mark {
+            class,
+            generation,
+            id: self.names.name(&self.source.name(), &fetched, generation),
+            request_id: fetched.request_id,
+        };
+        let leased = match fetched.end {
+            End::Lease(info) => Some(Leased {
+                info,
+                ends: asked.at + granted.min(LEASE_MAX),
+            }),
+            End::Open | End::Rotation(_) => None,
+        };
+        let lease = Lease::new(fetched.value, ready, term, mark);
+        Ok(Held::new(
+            lease,
+            (leased, fetched.parent),
+            (asked.at, length),
+        ))
+    }
+
+    /// The last generation if the value is still the same, otherwise the next.
+    fn generation_of(&self, fetched: &Fetched) -> u64 {
+        let last = self.held.load();
+        let same = last
+            .as_ref()
+            .is_some_and(|last| last.lease.value().same(&fetched.value));
+        let mut past = self.past();
+        if !same {
+            past.generation = self.names.next_generation();
+            tracing::info!(
+                credential = self.source.name(),
+                generation = past.generation,
+                request_id = ?fetched.request_id,
+                "a new value is in use"
+            );
+        }
+        past.generation
+    }
+
+    /// Puts `held` in the place of what was at hand, to be refreshed when `part` of it is over.
+    fn keep(&self, held: Held, part: f64) -> Arc<Lease> {
+        let now = Instant::now();
+        let lease = Arc::clone(&held.lease);
+        let mut pause = lease.remaining(now).mul_f64(part);
+        if lease.class() == Class::Static {
+            pause = pause.min(LOOK_AGAIN.mul_f64(between(0.9, 1.0)));
+        }
+        let id = held.lease_id();
+        let before = self.held.swap(Some(Arc::new(held)));
+        self.refresh_at(now + pause);
+        if let Some(before) = before.filter(|before| before.lease_id() != id) {
+            self.return_to_source(&before, REPLACED_REST);
+        }
+        let mut past = self.past();
+        past.backoff.succeed();
+        past.failure = None;
+        drop(past);
+        // Looked at after it is there, so that either this or `want` sees the other.
+        if !self.wanted.load(Ordering::SeqCst) {
+            self.give_up(Duration::ZERO);
+        }
+        lease
+    }
+
+    fn fail(&self, error: &SourceError) -> Unavailable {
+        let now = Instant::now();
+        if error.withdrawn() {
+            self.give_up(Duration::ZERO);
+        }
+        self.tell("no new value could be fetched", error);
+        self.counts.failed.count();
+        let mut past = self.past();
+        let cause = Cow::from(error.to_string());
+        past.failure = Some(cause.clone());
+        past.backoff.fail(now, FETCH_WAIT_MAX, error.retry_after());
+        let retry_after = past.backoff.remaining(now).unwrap_or_default();
+        self.refresh_at(now + retry_after);
+        Unavailable { retry_after, cause }
+    }
+
+    fn tell(&self, what: &str, error: &SourceError) {
+        let left = |held: &Held| held.lease.remaining(Instant::now()).as_secs();
+        tracing::warn!(
+            credential = self.source.name(),
+            %error,
+            served_for_s = self.held.load().as_ref().map_or(0, |held| left(held)),
+            "{what}"
+        );
+    }
+}
+
+/// After which part of its time a value is refreshed: early enough for several tries, each gate at another moment.
+fn refresh_part(end: &End) -> f64 {
+    match end {
+        End::Open => between(0.45, 0.5),
+        End::Lease(lease) if lease.renewable => between(0.6, 0.66),
+        End::Lease(_) => between(0.8, 0.9),
+        // Before its end there is only the same value to be had.
+        End::Rotation(_) => 1.0,
+    }
+}

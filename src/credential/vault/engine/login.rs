@@ -1,0 +1,81 @@
+//! Users with passwords: made for one lease (`creds/<role>`), or there for good with a password that the engine changes
+//! (`static-creds/<role>`).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    super::super::{End, Fetched},
+    Answer, Envelope, VaultError, lease, request_id,
+};
+use crate::{
+    credential::vault::envelope::Text,
+    secret::{Part, Secret, Value},
+};
+
+#[derive(Deserialize)]
+struct Login {
+    username: Option<Text>,
+    password: Option<Text>,
+    /// Seconds until the password is changed; with static roles only.
+    ttl: Option<u64>,
+    /// When it was changed; with static roles only.
+    last_vault_rotation: Option<String>,
+}
+
+/// The user that was made.
+///
+/// # Errors
+///
+/// That there is no such role; that the answer has no lease, without which nothing would end the user; that a text is
+/// missing or is no secret.
+pub(super) fn made(answer: &Answer) -> Result<Fetched, VaultError> {
+    let mut envelope: Envelope<Login> = answer.success()?;
+    let login = envelope.data.take();
+    let lease = lease(&envelope).ok_or(VaultError::Malformed("it has no lease"))?;
+    Ok(Fetched {
+        value: value(login)?.0,
+        version: None,
+        end: End::Lease(lease),
+        request_id: request_id(&envelope),
+        parent: None,
+    })
+}
+
+/// The user that is there, with the password of the moment.
+///
+/// # Errors
+///
+/// As [`made`], but that the answer must say when the password changes.
+pub(super) fn rotated(answer: &Answer) -> Result<Fetched, VaultError> {
+    let mut envelope: Envelope<Login> = answer.success()?;
+    let (value, login) = value(envelope.data.take())?;
+    let (Some(ttl), Some(changed)) = (login.ttl, login.last_vault_rotation.as_deref()) else {
+        return Err(VaultError::Malformed("it does not say when it changes"));
+    };
+    let changed = OffsetDateTime::parse(changed, &Rfc3339)
+        .map_err(|_| VaultError::Malformed("it does not say when it changed"))?;
+    Ok(Fetched {
+        value,
+        version: u64::try_from(changed.unix_timestamp_nanos()).ok(),
+        end: End::Rotation(Duration::from_secs(ttl)),
+        request_id: request_id(&envelope),
+        parent: None,
+    })
+}
+
+fn value(login: Option<Login>) -> Result<(Value, Login), VaultError> {
+    let mut login = login.ok_or(VaultError::Malformed("it has no data"))?;
+    let mut parts = Vec::with_capacity(2);
+    for (part, text) in [
+        (Part::Username, login.username.take()),
+        (Part::Password, login.password.take()),
+    ] {
+        let text = text.ok_or(VaultError::NoField)?;
+        let secret = Secret::from_outside(text.0).map_err(VaultError::Unfit)?;
+        parts.push((part, secret));
+    }
+    Ok((Value::of(parts), login))
+}

@@ -1,0 +1,191 @@
+//! Leases at Vault: made longer, ended before their time, and known until they end.
+//!
+//! What they are leases on, and when one is made longer or given up, is the cache's business.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::de::IgnoredAny;
+use serde_json::json;
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    super::{LeaseInfo, backoff::Backoff},
+    Vault,
+    engine::Question,
+    envelope::Answer,
+    error::VaultError,
+};
+
+/// So often it is tried to end a lease; after that it ends by itself.
+const REVOKE_TRIES_MAX: u32 = 5;
+
+/// The longest wait between two tries.
+const REVOKE_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// So many leases are known; one more ends by itself. The catalogue has far fewer.
+const LEASES_MAX: usize = 16 * 1024;
+
+/// The leases that the gate has, each with its end as far as it is known.
+#[derive(Default)]
+pub(super) struct Leases(Mutex<HashMap<Arc<str>, Instant>>);
+
+impl Leases {
+    /// Notes that `lease` was made just now.
+    pub(super) fn note(&self, lease: &LeaseInfo) {
+        let now = Instant::now();
+        let mut leases = self.all();
+        leases.retain(|_, end| now < *end);
+        if leases.len() < LEASES_MAX {
+            leases.insert(
+                Arc::clone(&lease.id),
+                now + lease.duration.min(DURATION_MAX),
+            );
+        }
+    }
+
+    fn extended(&self, lease: &LeaseInfo, by: Duration) {
+        if let Some(end) = self.all().get_mut(&lease.id) {
+            *end = Instant::now() + by.min(DURATION_MAX);
+        }
+    }
+
+    /// Whether it is there to be ended; the first who asks ends it.
+    fn take(&self, id: &str) -> bool {
+        self.all().remove(id).is_some()
+    }
+
+    #[allow(dead_code, reason = "for tokens that are not given back")]
+    fn take_all(&self) -> Vec<Arc<str>> {
+        std::mem::take(&mut *self.all()).into_keys().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No lease is longer, whatever a server says: the sum with a clock must not overflow.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+impl Vault {
+    /// Asks for as much time as the lease began with; gives what the server grants from now on, which counts and not
+    /// what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::LeaseEnded`] when the server does not know the lease, does not make it longer, or grants no time,
+    /// which is never taken for "without end"; else why it did not answer.
+    pub(crate) async fn renew(&self, lease: &LeaseInfo) -> Result<Duration, VaultError> {
+        let renewed = self.try_renew(lease).await;
+        match &renewed {
+            Ok(granted) => self.leases.extended(lease, *granted),
+            Err(error) => self.errors.lease.count(error.trouble()),
+        }
+        renewed
+    }
+
+    async fn try_renew(&self, lease: &LeaseInfo) -> Result<Duration, VaultError> {
+        let increment = lease.duration.as_secs();
+        let body = json!({ "lease_id": &*lease.id, "increment": increment });
+        let (answer, _) = self
+            .ask(&Question::write(&["sys/leases/renew"], body)?)
+            .await?;
+        granted(&answer)
+    }
+
+    /// Ends `lease` in a task of its own, after `rest`.
+    pub(crate) fn give_up(self: &Arc<Vault>, lease: LeaseInfo, rest: Duration) {
+        // Without a runtime the process is ending, and the gate's token has been given back.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let vault = Arc::clone(self);
+        runtime.spawn(async move {
+            sleep(rest).await;
+            if vault.leases.take(&lease.id) {
+                vault.revoke_patiently(&lease.id).await;
+            }
+        });
+    }
+
+    /// Ends `lease` now.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known to have ended.
+    #[allow(dead_code, reason = "for the command line")]
+    pub(crate) async fn revoke(&self, lease: &LeaseInfo) -> Result<(), VaultError> {
+        self.leases.take(&lease.id);
+        self.try_revoke(&lease.id).await
+    }
+
+    /// Ends all leases that are left, one by one: for a token that is not given back.
+    #[allow(dead_code, reason = "for tokens that are not given back")]
+    pub(super) async fn end_leases(self: &Arc<Vault>) {
+        let mut ending = JoinSet::new();
+        for id in self.leases.take_all() {
+            let vault = Arc::clone(self);
+            ending.spawn(async move { vault.try_revoke(&id).await.is_ok() });
+        }
+        let ended = ending.join_all().await;
+        tracing::info!(
+            ended = ended.iter().filter(|ended| **ended).count(),
+            of = ended.len(),
+            "leases given back to vault"
+        );
+    }
+
+    async fn revoke_patiently(&self, id: &str) {
+        let mut backoff = Backoff::default();
+        for _ in 0..REVOKE_TRIES_MAX {
+            let Err(error) = self.try_revoke(id).await else {
+                return;
+            };
+            self.errors.lease.count(error.trouble());
+            tracing::warn!(%error, "a lease that is no longer needed could not be ended");
+            if !error.retryable() {
+                return;
+            }
+            let now = Instant::now();
+            backoff.fail(now, REVOKE_WAIT_MAX, error.retry_after());
+            sleep(backoff.remaining(now).unwrap_or_default()).await;
+        }
+    }
+
+    async fn try_revoke(&self, id: &str) -> Result<(), VaultError> {
+        let body = json!({ "lease_id": id });
+        let (answer, _) = self
+            .ask(&Question::write(&["sys/leases/revoke"], body)?)
+            .await?;
+        match answer.status {
+            200 | 204 => Ok(()),
+            0..=199 | 201..=203 | 205.. => Err(answer.fault()),
+        }
+    }
+}
+
+/// What an answer to a renewal grants.
+fn granted(answer: &Answer) -> Result<Duration, VaultError> {
+    match answer.status {
+        200 => {
+            let seconds = answer.envelope::<IgnoredAny>()?.lease_duration;
+            match seconds.unwrap_or_default() {
+                0 => Err(VaultError::LeaseEnded),
+                seconds => Ok(Duration::from_secs(seconds)),
+            }
+        }
+        // It says nothing of the end, which stays what it was.
+        204 => Err(VaultError::Malformed("the renewal says nothing")),
+        // "lease not found", "lease expired", "lease is not renewable": the texts differ, what to do does not.
+        400 => Err(VaultError::LeaseEnded),
+        0..=199 | 201..=203 | 205..=399 | 401.. => Err(answer.fault()),
+    }
+}

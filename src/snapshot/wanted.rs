@@ -1,0 +1,38 @@
+//! Which credentials anybody may use: the others give up what they have, at once.
+
+use std::sync::Arc;
+
+use super::Snapshot;
+use crate::credential::Credential;
+
+impl Snapshot {
+    /// Tells every credential whether anybody may use it by these settings: an identity that is not revoked, by a rule
+    /// that names it. `before` is what was in force: what of it is in the catalogue no more, nobody may use.
+    pub(crate) fn settle_credentials(&self, before: &Snapshot) {
+        for credential in before.catalogue.values() {
+            let kept = self.catalogue.get(&credential.name);
+            if !kept.is_some_and(|kept| kept.entry.is(&credential.entry)) {
+                credential.entry.want(false);
+            }
+        }
+        for credential in self.catalogue.values() {
+            credential.entry.want(self.is_wanted(credential));
+        }
+    }
+
+    /// Gives up leases that nobody used for a while; to be called every few seconds.
+    pub(crate) fn sweep_credentials(&self) {
+        for credential in self.catalogue.values() {
+            credential.entry.sweep();
+        }
+    }
+
+    fn is_wanted(&self, credential: &Arc<Credential>) -> bool {
+        let mut standings = self.standings.iter();
+        standings.any(|(identity, standing)| {
+            let mut named = standing.rules.iter().flat_map(|rule| &rule.credential);
+            !self.revoked.contains(identity.as_str())
+                && named.any(|named| Arc::ptr_eq(named, credential))
+        })
+    }
+}
