@@ -10,6 +10,7 @@ mod error;
 mod leases;
 mod parent;
 mod path;
+mod rest;
 mod session;
 mod token;
 mod upkeep;
@@ -35,7 +36,9 @@ use rustify::endpoint::Endpoint;
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, sleep};
 
-use self::{envelope::Answer, leases::Leases, session::Session, token::Token, wire::Wire};
+use self::{
+    envelope::Answer, leases::Leases, rest::Rest, session::Session, token::Token, wire::Wire,
+};
 use super::{End, Fetched};
 use crate::metrics::VaultErrors;
 
@@ -86,6 +89,7 @@ pub(crate) struct Vault {
     replaced: Mutex<Vec<Arc<Line>>>,
     denied: Mutex<HashMap<String, Instant>>,
     leases: Leases,
+    rest: Rest,
     errors: Arc<VaultErrors>,
 }
 
@@ -111,6 +115,7 @@ impl Vault {
             replaced: Mutex::default(),
             denied: Mutex::default(),
             leases: Leases::default(),
+            rest: Rest::default(),
             errors,
         })
     }
@@ -125,6 +130,7 @@ impl Vault {
     pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
         let old = self.line.swap(Arc::new(Line::new(settings, &self.errors)?));
         self.denied().clear();
+        self.rest.end();
         self.replaced().push(Arc::clone(&old));
         let vault = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -205,8 +211,18 @@ impl Vault {
         self.line.load_full().session.close().await;
     }
 
-    /// The answer, and the token with which it was got as far as others need to know of it.
+    /// Asks, unless the server is known not to serve anybody.
     async fn ask(&self, request: &impl Endpoint) -> Result<(Answer, Arc<Parent>), VaultError> {
+        if let Some(reason) = self.rest.reason() {
+            return Err(reason);
+        }
+        let asked = self.ask_now(request).await;
+        self.rest.note(asked.as_ref().map(|(answer, _)| answer));
+        asked
+    }
+
+    /// The answer, and the token with which it was got as far as others need to know of it.
+    async fn ask_now(&self, request: &impl Endpoint) -> Result<(Answer, Arc<Parent>), VaultError> {
         let line = self.line.load_full();
         match line.session.token().await {
             Ok(token) => line.ask(token, request).await,

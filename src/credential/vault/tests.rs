@@ -1,5 +1,6 @@
 //! The client against a double that makes faults on demand, and against a real OpenBao.
 
+mod away;
 mod double;
 mod faults;
 mod openbao;
