@@ -280,7 +280,7 @@ async fn a_lease_that_is_over_on_arrival_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_down_is_outlived_until_the_end_and_not_longer() {
+async fn v25_a_source_that_is_down_is_outlived_until_the_end_and_not_longer() {
     let script = Script::of([Answer::Value("a"), Answer::Down]);
     let entry = script.entry();
     entry.lease(SOON).await.unwrap();
@@ -370,7 +370,7 @@ async fn a_value_that_comes_back_after_it_was_withdrawn_is_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_wait_share_one_fetch() {
+async fn v27_all_who_wait_share_one_fetch() {
     let script = Script::of([Answer::Value("a")]).slow(SOON);
     let entry = Arc::new(script.entry());
     let waiters: Vec<_> = (0..100)

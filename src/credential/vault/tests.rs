@@ -3,6 +3,7 @@
 mod away;
 mod double;
 mod faults;
+mod leases;
 mod openbao;
 #[path = "../../../tests/openbao/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]

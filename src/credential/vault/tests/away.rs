@@ -64,7 +64,8 @@ impl World {
     /// Every entry once, all at the same time; how many had a value.
     async fn use_all(&self) -> usize {
         let mut uses = JoinSet::new();
-        for entry in self.entries.iter().cloned() {
+        for entry in &self.entries {
+            let entry = entry.clone();
             uses.spawn(async move { entry.lease(Duration::from_secs(2)).await.is_ok() });
         }
         let used = uses.join_all().await;

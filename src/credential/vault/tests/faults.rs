@@ -192,7 +192,7 @@ async fn a_value_that_could_break_a_header_is_unfit() {
 }
 
 #[tokio::test]
-async fn deleted_absent_and_unmounted_are_told_apart() {
+async fn v24_deleted_absent_and_unmounted_are_told_apart() {
     let metadata = |metadata: &str| {
         let body = format!(r#"{{"data":{{"data":null,"metadata":{metadata}}}}}"#);
         move || Reply::Answer(404, "", body.clone())

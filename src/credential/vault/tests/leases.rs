@@ -1,0 +1,193 @@
+//! What the client asks for a lease, and what it makes of the answers.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::{
+    double::{Double, Reply, Seen},
+    *,
+};
+use crate::credential::LeaseInfo;
+
+const RENEW_LEASE: &str = "/v1/sys/leases/renew";
+const REVOKE_LEASE: &str = "/v1/sys/leases/revoke";
+const CREDS: &str = "/v1/db/creds/reader";
+const ID: &str = "db/creds/reader/x1";
+
+fn login() -> Engine {
+    Engine::Login {
+        mount: "db".into(),
+        role: "reader".into(),
+    }
+}
+
+fn lease() -> LeaseInfo {
+    LeaseInfo {
+        id: ID.into(),
+        duration: Duration::from_secs(600),
+        renewable: true,
+    }
+}
+
+fn user() -> Reply {
+    let answer = format!(
+        r#"{{"request_id":"r-7","lease_id":"{ID}","lease_duration":600,"renewable":true,"data":{{"username":"u5er","password":"s3cret"}}}}"#
+    );
+    Reply::Answer(200, "", answer)
+}
+
+/// A server that has `reply` for renewals.
+async fn renewing(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Double, Vault, TempDir) {
+    let double = Double::scripted(move |seen| (seen.path == RENEW_LEASE).then(&reply)).await;
+    let (vault, dir) = double.client();
+    (double, vault, dir)
+}
+
+fn asked(double: &Double, path: &str) -> Vec<Seen> {
+    let seen = double.seen();
+    seen.into_iter().filter(|seen| seen.path == path).collect()
+}
+
+#[tokio::test]
+async fn a_user_that_was_made_has_both_texts_a_lease_and_the_servers_name_for_the_answer() {
+    let double = Double::scripted(|seen| (seen.path == CREDS).then(user)).await;
+    let (vault, _dir) = double.client();
+    let fetched = vault.fetch(&login()).await.unwrap();
+    let text = |part| fetched.value.part(part).unwrap().expose();
+    assert_eq!(
+        (text(Part::Username), text(Part::Password)),
+        ("u5er", "s3cret")
+    );
+    assert_eq!(fetched.end, End::Lease(lease()));
+    assert_eq!(fetched.request_id.as_deref(), Some("r-7"));
+    assert!(fetched.parent.is_some());
+}
+
+#[tokio::test]
+async fn a_user_without_a_lease_is_not_taken_since_nothing_would_end_it() {
+    let endless = r#"{"lease_id":"","lease_duration":0,"data":{"username":"u","password":"p"}}"#;
+    let answers =
+        move |seen: &Seen| (seen.path == CREDS).then(|| Reply::Answer(200, "", endless.into()));
+    let double = Double::scripted(answers).await;
+    let (vault, _dir) = double.client();
+    let refused = vault.fetch(&login()).await.unwrap_err();
+    assert_eq!(refused, VaultError::Malformed("it has no lease"));
+}
+
+#[tokio::test]
+async fn v20_a_renewal_asks_for_the_first_length_and_believes_what_is_granted() {
+    let granted = || {
+        Reply::Answer(
+            200,
+            "",
+            format!(r#"{{"lease_id":"{ID}","lease_duration":42}}"#),
+        )
+    };
+    let (double, vault, _dir) = renewing(granted).await;
+    assert_eq!(vault.renew(&lease()).await, Ok(Duration::from_secs(42)));
+    let asked = asked(&double, RENEW_LEASE);
+    let body: serde_json::Value = serde_json::from_str(&asked[0].body).unwrap();
+    assert_eq!(body, serde_json::json!({"lease_id": ID, "increment": 600}));
+}
+
+#[tokio::test]
+async fn v21_what_a_renewal_says_of_a_value_is_not_read() {
+    let other = r#"{"lease_duration":60,"data":{"username":7,"password":["x"]}}"#;
+    let (_double, vault, _dir) = renewing(|| Reply::Answer(200, "", other.into())).await;
+    assert_eq!(vault.renew(&lease()).await, Ok(Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn v22_a_renewal_for_no_time_is_not_taken_for_without_end() {
+    for answer in [
+        r#"{"lease_duration":0}"#,
+        "{}",
+        r#"{"lease_duration":null}"#,
+    ] {
+        let (_double, vault, _dir) = renewing(|| Reply::Answer(200, "", answer.into())).await;
+        assert_eq!(vault.renew(&lease()).await, Err(VaultError::LeaseEnded));
+    }
+}
+
+#[tokio::test]
+async fn v23_a_lease_that_is_over_and_a_renewal_that_says_nothing_are_told_apart() {
+    for error in ["lease not found", "lease expired", "lease is not renewable"] {
+        let (_double, vault, _dir) = renewing(move || Reply::errors(400, error)).await;
+        assert_eq!(vault.renew(&lease()).await, Err(VaultError::LeaseEnded));
+    }
+    for status in [200, 204] {
+        let (_double, vault, _dir) =
+            renewing(move || Reply::Answer(status, "", String::new())).await;
+        let renewed = vault.renew(&lease()).await.unwrap_err();
+        assert!(renewed.retryable(), "{status} {renewed}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_up_is_revoked_although_the_server_is_away_for_a_moment() {
+    let away = std::sync::atomic::AtomicUsize::new(2);
+    let double = Double::scripted(move |seen| match seen.path.as_str() {
+        CREDS => Some(user()),
+        REVOKE_LEASE => {
+            let left = away.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+            Some(match left {
+                Ok(_) => Reply::errors(500, "no"),
+                Err(_) => Reply::Answer(204, "", String::new()),
+            })
+        }
+        _ => None,
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    vault.fetch(&login()).await.unwrap();
+    vault.give_up(lease(), Duration::ZERO);
+    double.until(REVOKE_LEASE, 3).await;
+    let body = asked(&double, REVOKE_LEASE).pop().unwrap().body;
+    assert_eq!(body, format!(r#"{{"lease_id":"{ID}"}}"#));
+}
+
+#[tokio::test]
+async fn a_lease_is_revoked_once_however_often_it_is_given_up() {
+    let double = Double::scripted(|seen| match seen.path.as_str() {
+        CREDS => Some(user()),
+        REVOKE_LEASE => Some(Reply::Answer(204, "", String::new())),
+        _ => None,
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    vault.fetch(&login()).await.unwrap();
+    for _ in 0..5 {
+        vault.give_up(lease(), Duration::ZERO);
+    }
+    double.until(REVOKE_LEASE, 1).await;
+    // The next question is answered after all that was asked before it.
+    vault.fetch(&kv2("secret", "a")).await.unwrap();
+    assert_eq!(double.count(REVOKE_LEASE), 1);
+}
+
+#[tokio::test]
+async fn v19_a_password_about_to_change_is_not_taken_before_it_changed() {
+    // The server begins to count anew before it changes the password.
+    let answers = std::sync::Mutex::new(vec![(99, 2, "new"), (100, 1, "old"), (0, 1, "old")]);
+    let double = Double::scripted(move |seen| {
+        let (ttl, changed, password) = match seen.path.as_str() {
+            "/v1/db/static-creds/app" => answers.lock().unwrap().pop()?,
+            _ => return None,
+        };
+        let answer = format!(
+            r#"{{"data":{{"username":"app","password":"{password}","ttl":{ttl},"last_vault_rotation":"2026-01-0{changed}T00:00:00Z"}}}}"#
+        );
+        Some(Reply::Answer(200, "", answer))
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let engine = Engine::StaticLogin {
+        mount: "db".into(),
+        role: "app".into(),
+    };
+    let fetched = vault.fetch(&engine).await.unwrap();
+    let password = fetched.value.part(Part::Password).unwrap();
+    assert_eq!(password.expose(), "new");
+    assert_eq!(fetched.end, End::Rotation(Duration::from_secs(99)));
+}
