@@ -124,13 +124,14 @@ async fn v15_a_renewal_near_the_end_of_all_time_is_followed_by_another_value() {
 
 #[tokio::test(start_paused = true)]
 async fn no_value_is_used_for_longer_than_the_catalogue_says() {
-    let long = Answer::Renewable("a", HOUR * 768);
-    let script = Script::of([long, Answer::Down]).renewing([Ok(HOUR * 768)]);
-    let entry = script.entry_of(MINUTE);
+    let script = Script::of([renewable("a"), Answer::Down]).renewing([Ok(HOUR * 768)]);
+    let entry = script.entry_of(MINUTE + SOON * 8);
     used(&entry).await;
     advance(MINUTE * 2 / 3).await;
     used(&entry).await;
-    advance(MINUTE / 3).await;
+    advance(MINUTE - SOON).await;
+    assert_eq!(sent(&*used(&entry).await), "Bearer a");
+    advance(SOON).await;
     assert!(entry.lease(SOON).await.is_err());
     entry.sweep();
     assert_eq!(script.given_up(), [(id("a"), Duration::ZERO)]);
