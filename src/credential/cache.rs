@@ -112,6 +112,7 @@ impl<S: Fetch> Entry<S> {
             return Ok(lease);
         }
         shared.counts.waited.count();
+        shared.note_use(shared.clock_ms(now));
         let seat = self.refresh(|| shared.known(now));
         match timeout(deadline, seat.outcome()).await {
             Ok(Ok(outcome)) => outcome,
@@ -301,13 +302,18 @@ impl<S: Fetch> Shared<S> {
         Some(Err(Unavailable { retry_after, cause }))
     }
 
-    /// Notes a use; whether its caller is the one who has to start the refresh that is due now.
-    fn used(&self, held: &Held, now: Instant) -> bool {
-        let now_ms = self.clock_ms(now);
+    /// Notes a use.
+    fn note_use(&self, now_ms: u64) {
         // Once in a while is enough, and keeps those who read beside it from waiting for each other.
         if now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)) >= 1000 {
             self.used_ms.store(now_ms, Ordering::Relaxed);
         }
+    }
+
+    /// Notes a use; whether its caller is the one who has to start the refresh that is due now.
+    fn used(&self, held: &Held, now: Instant) -> bool {
+        let now_ms = self.clock_ms(now);
+        self.note_use(now_ms);
         if held.must_overlap() {
             self.refresh_due_ms.fetch_min(now_ms, Ordering::Relaxed);
         }

@@ -155,6 +155,16 @@ async fn a_lease_that_nobody_uses_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_has_just_come_counts_as_used() {
+    let script = Script::of([Answer::Leased("a", HOUR)]);
+    let entry = script.entry();
+    advance(UNUSED_MAX * 2).await;
+    used(&entry).await;
+    entry.sweep();
+    assert_eq!(script.given_up(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stored_value_that_nobody_uses_stays_at_hand() {
     let script = Script::of([Answer::Value("a")]);
     let entry = script.entry();
