@@ -50,8 +50,8 @@ pub(crate) struct Snapshot {
     pub(crate) mint: Arc<Mint>,
     /// The way to the upstreams.
     pub(crate) upstream: Arc<Upstream>,
-    /// Every credential there is, by name.
-    pub(crate) catalogue: Arc<Catalogue>,
+    /// Every credential there is: where roles have values of their own, one for each.
+    pub(crate) credentials: Arc<[Arc<Credential>]>,
 }
 
 /// What holds for an identity: its role, and all that the role's rules refer to.
@@ -67,13 +67,13 @@ pub(crate) struct Standing {
     pub(crate) limit: Arc<Bucket>,
     /// What each rule refers to, in the order of the role's rules.
     pub(crate) rules: Vec<RuleStanding>,
-    /// Every credential there is, by name: which one a call under way left with, its rule may have forgotten.
+    /// Every credential that the role may have: which one a call under way left with, its rule may have forgotten.
     pub(crate) catalogue: Arc<Catalogue>,
     /// The dangers that are allowed to the role.
     pub(crate) exceptions: Exceptions,
 }
 
-/// Every credential, by name.
+/// The credentials of a role, by name.
 pub(crate) type Catalogue = HashMap<Arc<str>, Arc<Credential>>;
 
 /// What a rule refers to.
@@ -121,12 +121,12 @@ impl Snapshot {
         Some((&standing.told, &standing.counts))
     }
 
-    /// How every credential stands that a rule names.
+    /// How every credential stands that a rule names; where roles have values of their own, for each of them.
     pub(crate) fn credentials_at_hand(&self) -> BTreeMap<Arc<str>, Condition> {
         let rules = self.standings.values().flat_map(|standing| &standing.rules);
         let credentials = rules.filter_map(|rule| rule.credential.as_ref());
         let named: BTreeMap<_, _> = credentials
-            .map(|credential| (credential.name.clone(), credential))
+            .map(|credential| (credential.title(), credential))
             .collect();
         named
             .into_iter()

@@ -45,12 +45,8 @@ pub(super) fn snapshot(
     parts: &Parts,
     (limits, metrics): (&Limits, &Metrics),
 ) -> Snapshot {
-    let catalogue = parts
-        .credentials
-        .iter()
-        .map(|(name, listed)| (name.clone(), listed.credential.clone()));
-    let catalogue: Arc<Catalogue> = Arc::new(catalogue.collect());
     let standings = settings.role_of.iter().map(|(identity, role)| {
+        let catalogue = Arc::new(parts.credentials.of_role(&role.name));
         let standing = standing(
             settings,
             role,
@@ -80,7 +76,7 @@ pub(super) fn snapshot(
         agents: parts.agents.value.clone(),
         mint: parts.mint.value.clone(),
         upstream: parts.upstream.value.clone(),
-        catalogue,
+        credentials: parts.credentials.all(),
     }
 }
 

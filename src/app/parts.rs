@@ -4,21 +4,18 @@
 //! resting connections, leases at hand, leaves that were signed.
 
 mod agents;
+mod credentials;
 mod disjoint;
 mod upstream;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
+use self::credentials::Credentials;
 use super::StartError;
 use crate::{
-    config::{self, Digest, Settings, Source as ConfiguredSource},
+    config::{self, Digest, Settings},
     credential::{
-        Credential, Entry, LeaseNames, Source,
+        LeaseNames,
         vault::{AppRole, Vault, VaultSettings},
     },
     identity::TrustDomain,
@@ -42,7 +39,7 @@ pub(super) struct Parts {
     pub(super) mint: Part<Mint>,
     pub(super) upstream: Part<Upstream>,
     pub(super) vault: Option<Part<Vault>>,
-    pub(super) credentials: HashMap<Arc<str>, Listed>,
+    pub(super) credentials: Credentials,
     vault_errors: Arc<VaultErrors>,
 }
 
@@ -51,13 +48,6 @@ pub(super) struct Parts {
 pub(super) struct Part<T> {
     made_of: Digest,
     pub(super) value: Arc<T>,
-}
-
-/// A credential as the catalogue describes it and as it is lent.
-#[derive(Debug, Clone)]
-pub(super) struct Listed {
-    configured: Arc<config::Credential>,
-    pub(super) credential: Arc<Credential>,
 }
 
 /// What happens to a part that cannot be made.
@@ -259,55 +249,6 @@ impl Making<'_> {
         });
         self.or_last(last, made)
     }
-
-    fn credentials(
-        &self,
-        vault: Option<&Arc<Vault>>,
-    ) -> Result<HashMap<Arc<str>, Listed>, StartError> {
-        let configured: &BTreeMap<_, _> = &self.settings.credentials;
-        let listed = configured.values().map(|configured| {
-            let last = self
-                .last
-                .and_then(|last| last.credentials.get(&configured.name));
-            let credential = Arc::new(self.credential(configured, last, vault)?);
-            let configured = configured.clone();
-            let name = configured.name.clone();
-            let listed = Listed {
-                configured,
-                credential,
-            };
-            Ok((name, listed))
-        });
-        listed.collect()
-    }
-
-    /// A credential; who may use it may change without its value being fetched anew.
-    fn credential(
-        &self,
-        configured: &config::Credential,
-        last: Option<&Listed>,
-        vault: Option<&Arc<Vault>>,
-    ) -> Result<Credential, StartError> {
-        let kept = last.filter(|last| last.configured.has_the_value_of(configured));
-        let entry = match kept {
-            Some(kept) => kept.credential.entry.clone(),
-            None => Entry::new(
-                source(configured, vault)?,
-                configured.placement.clone(),
-                configured.max_ttl,
-                self.names.clone(),
-            ),
-        };
-        Ok(Credential {
-            name: configured.name.clone(),
-            binding: configured.binding.clone(),
-            source: match configured.source {
-                ConfiguredSource::File(_) => "file",
-                ConfiguredSource::Vault(_) => "vault",
-            },
-            entry,
-        })
-    }
 }
 
 fn unusable(error: impl std::fmt::Display) -> StartError {
@@ -350,21 +291,4 @@ fn vault_settings(settings: &config::Vault) -> Result<VaultSettings, StartError>
             secret_id: login.secret_id.clone(),
         },
     })
-}
-
-fn source(
-    configured: &config::Credential,
-    vault: Option<&Arc<Vault>>,
-) -> Result<Source, StartError> {
-    match &configured.source {
-        ConfiguredSource::File(path) => Ok(Source::File { path: path.clone() }),
-        ConfiguredSource::Vault(engine) => {
-            let vault = vault
-                .ok_or_else(|| StartError::because(&configured.name, "no vault is configured"))?;
-            Ok(Source::Vault {
-                vault: vault.clone(),
-                engine: engine.clone(),
-            })
-        }
-    }
 }

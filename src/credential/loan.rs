@@ -16,6 +16,8 @@ const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Credential {
     /// The name that rules use.
     pub(crate) name: Arc<str>,
+    /// The role whose own value it is; none if all roles that may name it have the same.
+    pub(crate) role: Option<Arc<str>>,
     /// Whose rules may name it, and where it may go.
     pub(crate) binding: Binding,
     /// The kind of its source: `vault` or `file`.
@@ -41,6 +43,14 @@ impl Loan {
 }
 
 impl Credential {
+    /// Its name, and whose it is if it is not everybody's, for those who look at all of them.
+    pub(crate) fn title(&self) -> Arc<str> {
+        match &self.role {
+            Some(role) => format!("{}@{role}", self.name).into(),
+            None => self.name.clone(),
+        }
+    }
+
     /// Lends it to an admitted call.
     ///
     /// # Errors

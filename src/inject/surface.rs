@@ -354,6 +354,7 @@ impl Gate {
         let role = if *for_role { "r1" } else { "r2" };
         Arc::new(Credential {
             name: NAMES[number].into(),
+            role: None,
             binding: Binding {
                 roles: vec![role.into()],
                 hosts: hosts.iter().map(Named::pattern).collect(),

@@ -9,20 +9,20 @@ impl Snapshot {
     /// Tells every credential whether anybody may use it by these settings: an identity that is not revoked, by a rule
     /// that names it. `before` is what was in force: what of it is in the catalogue no more, nobody may use.
     pub(crate) fn settle_credentials(&self, before: &Snapshot) {
-        for credential in before.catalogue.values() {
-            let kept = self.catalogue.get(&credential.name);
-            if !kept.is_some_and(|kept| kept.entry.is(&credential.entry)) {
-                credential.entry.want(false);
+        for old in before.credentials.iter() {
+            let mut kept = self.credentials.iter();
+            if !kept.any(|kept| kept.entry.is(&old.entry)) {
+                old.entry.want(false);
             }
         }
-        for credential in self.catalogue.values() {
+        for credential in self.credentials.iter() {
             credential.entry.want(self.is_wanted(credential));
         }
     }
 
     /// Gives up leases that nobody used for a while; to be called every few seconds.
     pub(crate) fn sweep_credentials(&self) {
-        for credential in self.catalogue.values() {
+        for credential in self.credentials.iter() {
             credential.entry.sweep();
         }
     }

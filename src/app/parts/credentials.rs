@@ -1,0 +1,115 @@
+//! The credentials of the catalogue as they are lent, each with its lease at hand.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Making, StartError};
+use crate::{
+    config::{self, Source as ConfiguredSource},
+    credential::{Credential, Entry, Source, vault::Vault},
+    snapshot::Catalogue,
+};
+
+/// All of them.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct Credentials(HashMap<Key, Listed>);
+
+/// Which credential: its name, and the role that has a value of its own of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    name: Arc<str>,
+    role: Option<Arc<str>>,
+}
+
+/// A credential as the catalogue describes it and as it is lent.
+#[derive(Debug, Clone)]
+struct Listed {
+    configured: Arc<config::Credential>,
+    credential: Arc<Credential>,
+}
+
+impl Credentials {
+    /// What a role finds under the names of the catalogue: its own value where it has one.
+    pub(in crate::app) fn of_role(&self, role: &str) -> Catalogue {
+        let of_role = |key: &Key| key.role.as_deref().is_none_or(|owner| owner == role);
+        let credentials = self.0.iter().filter(|(key, _)| of_role(key));
+        credentials
+            .map(|(key, listed)| (key.name.clone(), listed.credential.clone()))
+            .collect()
+    }
+
+    /// Every credential that is lent.
+    pub(in crate::app) fn all(&self) -> Arc<[Arc<Credential>]> {
+        let all = self.0.values();
+        all.map(|listed| listed.credential.clone()).collect()
+    }
+}
+
+impl Making<'_> {
+    /// The credentials of the catalogue; those that have the same value as before go on with what they have.
+    pub(super) fn credentials(
+        &self,
+        vault: Option<&Arc<Vault>>,
+    ) -> Result<Credentials, StartError> {
+        let configured = self.settings.credentials.values();
+        let listed = configured.map(|configured| {
+            let key = Key {
+                name: configured.name.clone(),
+                role: None,
+            };
+            let credential = Arc::new(self.credential(configured, &key, vault)?);
+            let listed = Listed {
+                configured: configured.clone(),
+                credential,
+            };
+            Ok((key, listed))
+        });
+        listed.collect::<Result<_, _>>().map(Credentials)
+    }
+
+    /// A credential; who may use it may change without its value being fetched anew.
+    fn credential(
+        &self,
+        configured: &config::Credential,
+        key: &Key,
+        vault: Option<&Arc<Vault>>,
+    ) -> Result<Credential, StartError> {
+        let last = self.last.and_then(|last| last.credentials.0.get(key));
+        let kept = last.filter(|last| last.configured.has_the_value_of(configured));
+        let entry = match kept {
+            Some(kept) => kept.credential.entry.clone(),
+            None => Entry::new(
+                source(configured, vault)?,
+                configured.placement.clone(),
+                configured.max_ttl,
+                self.names.clone(),
+            ),
+        };
+        Ok(Credential {
+            name: configured.name.clone(),
+            role: key.role.clone(),
+            binding: configured.binding.clone(),
+            source: match configured.source {
+                ConfiguredSource::File(_) => "file",
+                ConfiguredSource::Vault(_) => "vault",
+            },
+            entry,
+        })
+    }
+}
+
+fn source(
+    configured: &config::Credential,
+    vault: Option<&Arc<Vault>>,
+) -> Result<Source, StartError> {
+    match &configured.source {
+        ConfiguredSource::File(path) => Ok(Source::File { path: path.clone() }),
+        ConfiguredSource::Vault(engine) => {
+            let vault = vault
+                .ok_or_else(|| StartError::because(&configured.name, "no vault is configured"))?;
+            Ok(Source::Vault {
+                vault: vault.clone(),
+                engine: engine.clone(),
+            })
+        }
+    }
+}
