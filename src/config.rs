@@ -37,7 +37,7 @@ use time::Date;
 use self::{agreement::Files, file::Node, mistake::Findings, value::Value};
 pub(crate) use self::{
     cases::{Case, Expected, cases},
-    catalogue::Credential,
+    catalogue::{AllowStatic, Credential},
     exception::{Danger, Exception, Exceptions},
     fields::distance,
     gate::{Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault},

@@ -1,15 +1,18 @@
 //! `tollgate check`: what is wrong in the settings, all of it, without starting anything.
 //!
 //! One line a mistake on stdout, `file:line:column: what is wrong; what would be right`, as editors and reviews
-//! take it; warnings follow, with `warning:` before them. It reads the settings as `serve` does and opens none
-//! of the files that they name: that one is missing, or open to those whom it should not be, is a warning, since it may
-//! be as it should only where the gate runs.
+//! take it; warnings follow, with `warning:` before them, and then every credential that does not end by itself, with
+//! `static:` and who answers for it. It reads the settings as `serve` does and opens none of the files that they name:
+//! that one is missing, or open to those whom it should not be, is a warning, since it may be as it should only where
+//! the gate runs.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::Args;
@@ -17,7 +20,7 @@ use time::{Date, OffsetDateTime};
 
 use super::Failure;
 use crate::{
-    config::{self, Mistake, Mistakes, NamedFile, Settings},
+    config::{self, AllowStatic, Mistake, Mistakes, NamedFile, Settings},
     regular,
     secret::Exposure,
 };
@@ -30,7 +33,7 @@ pub(crate) struct Check {
     pub(crate) config: PathBuf,
 }
 
-/// Prints every mistake and every warning, and how many there are.
+/// Prints every mistake, every warning and every static credential, and how many there are.
 ///
 /// # Errors
 /// [`Failure::Usage`] if there is a mistake; warnings alone are none.
@@ -47,7 +50,11 @@ pub(crate) fn run(check: &Check) -> Result<(), Failure> {
 
 /// Says settings that do not load as `check` says them.
 pub(super) fn report(Mistakes { mistakes, warnings }: Mistakes) -> Failure {
-    let found = Found { mistakes, warnings };
+    let found = Found {
+        mistakes,
+        warnings,
+        catalogue: None,
+    };
     match found.print(&mut io::stdout().lock()) {
         Ok(()) => Failure::Usage(found.counts()),
         Err(error) => Failure::Run(format!("cannot write to stdout: {error}")),
@@ -58,15 +65,26 @@ pub(super) fn report(Mistakes { mistakes, warnings }: Mistakes) -> Failure {
 struct Found {
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
+    /// Known only without a mistake.
+    catalogue: Option<Catalogue>,
 }
+
+type Catalogue = BTreeMap<Arc<str>, Arc<config::Credential>>;
 
 impl Found {
     fn in_settings(path: &Path, today: Date) -> Found {
-        let (mistakes, warnings) = match config::load(path, today) {
-            Ok(settings) => (Vec::new(), with_named_files(settings)),
-            Err(Mistakes { mistakes, warnings }) => (mistakes, warnings),
-        };
-        Found { mistakes, warnings }
+        match config::load(path, today) {
+            Ok(mut settings) => Found {
+                mistakes: Vec::new(),
+                catalogue: Some(std::mem::take(&mut settings.credentials)),
+                warnings: with_named_files(settings),
+            },
+            Err(Mistakes { mistakes, warnings }) => Found {
+                mistakes,
+                warnings,
+                catalogue: None,
+            },
+        }
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
@@ -76,7 +94,25 @@ impl Found {
         for warning in &self.warnings {
             writeln!(out, "warning: {warning}")?;
         }
+        for (credential, allowed) in self.statics() {
+            writeln!(
+                out,
+                "static: {}: {} is {}; {} answers for it until {}",
+                allowed.place,
+                credential.name,
+                credential.source.name(),
+                allowed.owner,
+                allowed.rotate_by
+            )?;
+        }
         Ok(())
+    }
+
+    /// The credentials that do not end by themselves.
+    fn statics(&self) -> impl Iterator<Item = (&config::Credential, &AllowStatic)> {
+        let credentials = self.catalogue.iter().flat_map(BTreeMap::values);
+        credentials
+            .filter_map(|credential| Some((&**credential, credential.allow_static.as_ref()?)))
     }
 
     fn counts(&self) -> String {
@@ -86,7 +122,18 @@ impl Found {
             _ => format!("{number} {one}s"),
         };
         let mistakes = count(self.mistakes.len(), "mistake");
-        format!("{mistakes}, {}", count(self.warnings.len(), "warning"))
+        let warnings = count(self.warnings.len(), "warning");
+        match self.catalogue.as_ref().map(BTreeMap::len) {
+            None | Some(0) => format!("{mistakes}, {warnings}"),
+            Some(all) => {
+                let are = match self.statics().count() {
+                    0 => format!("none of {all} credentials is static"),
+                    1 => format!("1 of {all} credentials is static"),
+                    number => format!("{number} of {all} credentials are static"),
+                };
+                format!("{mistakes}, {warnings}; {are}")
+            }
+        }
     }
 }
 
@@ -174,6 +221,57 @@ interception: {ca: gate.crt, key: gate.key}
         warning: tollgate.yaml:2:37: gate.key is not there; the gate needs it when it starts
         warning: tollgate.yaml:4:35: gate.key is not there; the gate needs it when it starts
         no mistakes, 2 warnings
+        "#);
+    }
+
+    #[test]
+    fn every_static_credential_is_a_line_with_who_answers_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let shipped = std::fs::read_to_string("config/tollgate.yaml").unwrap();
+        let role = std::fs::read_to_string("config/roles/triage.yaml").unwrap();
+        let catalogue = "\
+github-triage:
+  roles: [triage]
+  hosts: [api.github.com]
+  vault: {kv2: secret, path: github/triage, field: token}
+  place: {header: Authorization, value: \"Bearer {token}\"}
+  max_ttl: 1h
+  allow_static: {owner: platform-ai@example.com, rotate_by: 2027-01-31}
+pages:
+  roles: [triage]
+  hosts: [api.github.com]
+  file: /nowhere/pages
+  place: {header: Authorization, value: \"Bearer {token}\"}
+  max_ttl: 1h
+  allow_static: {owner: web@example.com, rotate_by: 2026-10-31}
+queues:
+  roles: [triage]
+  hosts: [api.github.com]
+  vault: {rabbitmq: rabbitmq, role: reader}
+  place: {basic: {user: \"{username}\", password: \"{password}\"}}
+  max_ttl: 1h
+";
+        std::fs::create_dir(directory.path().join("roles")).unwrap();
+        for (file, text) in [
+            ("tollgate.yaml", &*shipped),
+            ("credentials.yaml", catalogue),
+            ("roles/triage.yaml", &*role),
+            ("revoked", ""),
+        ] {
+            std::fs::write(directory.path().join(file), text).unwrap();
+        }
+        let path = directory.path().join("tollgate.yaml");
+        let printed = printed(path.to_str().unwrap());
+        let printed = printed.replace(&format!("{}/", directory.path().display()), "");
+        let told = |line: &&str| !line.contains("is not there");
+        let printed: Vec<_> = printed.lines().filter(told).collect();
+        insta::assert_snapshot!(printed.join("\n"), @r#"
+        warning: credentials.yaml:8:1: no rule names the credential "pages"; take it away if nobody needs it
+        warning: credentials.yaml:14:53: this credential was to be replaced by 2026-10-31; replace the value and move the date
+        warning: credentials.yaml:15:1: no rule names the credential "queues"; take it away if nobody needs it
+        static: credentials.yaml:7:17: github-triage is vault:secret/github/triage#token; platform-ai@example.com answers for it until 2027-01-31
+        static: credentials.yaml:14:17: pages is file:/nowhere/pages; web@example.com answers for it until 2026-10-31
+        no mistakes, 12 warnings; 2 of 3 credentials are static
         "#);
     }
 

@@ -34,6 +34,19 @@ pub(crate) struct Credential {
     pub(crate) placement: Placement,
     /// How long a value is used after it was asked for, whatever its source grants.
     pub(crate) max_ttl: Duration,
+    /// Who answers for a value that does not end by itself; nobody has to for others.
+    pub(crate) allow_static: Option<AllowStatic>,
+}
+
+/// Leave for a value that does not end by itself.
+#[derive(Debug)]
+pub(crate) struct AllowStatic {
+    /// Who answers for it.
+    pub(crate) owner: String,
+    /// The last day on which it should be in use.
+    pub(crate) rotate_by: Date,
+    /// Where that stands.
+    pub(crate) place: Place,
 }
 
 impl Credential {
@@ -102,13 +115,12 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     let source = source::lower(fields);
     let placement = fields.required("place", |v| fits(v, source.as_ref()));
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
-    let answered_for = match source.as_ref().map(Source::ends_its_values) {
-        Some(true) => ends_by_itself(fields),
-        Some(false) => allow_static(fields, written),
+    let allow_static = match source.as_ref().map(Source::ends_its_values) {
+        Some(true) => ends_by_itself(fields).map(|()| None),
+        Some(false) => allow_static(fields, written).map(Some),
         None if fields.place_of("allow_static").is_none() => None,
-        None => allow_static(fields, written),
+        None => allow_static(fields, written).map(Some),
     };
-    answered_for?;
     let roles = written.roles.iter().flatten();
     Some(Credential {
         name: Arc::clone(&written.name),
@@ -119,6 +131,7 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
         source: source?,
         placement: placement?,
         max_ttl: max_ttl?,
+        allow_static: allow_static?,
     })
 }
 
@@ -147,7 +160,7 @@ fn ends_by_itself(fields: &mut Fields<'_>) -> Option<()> {
 }
 
 /// Somebody must answer for a value that does not end by itself, and say until when.
-fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<()> {
+fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<AllowStatic> {
     let Some(value) = fields.take("allow_static") else {
         return fields.wrong(Wrong::new(
             "the value of this credential does not end by itself",
@@ -159,6 +172,10 @@ fn allow_static(fields: &mut Fields<'_>, written: &mut Written) -> Option<()> {
         written.rotate_by = fields.required("rotate_by", |v| {
             Some((v.parse(scalar::date)?, v.at().clone()))
         });
-        owner.and(written.rotate_by.as_ref()).map(drop)
+        Some(AllowStatic {
+            owner: owner?,
+            rotate_by: written.rotate_by.as_ref()?.0,
+            place: value.at().clone(),
+        })
     })
 }

@@ -26,6 +26,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// What the record calls it: where it is, and no secret.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Source::Vault(engine) => engine.name(),
+            Source::File(path) => format!("file:{}", path.display()),
+        }
+    }
+
     /// Whether the source ends its values by itself.
     pub(super) fn ends_its_values(&self) -> bool {
         match self {
