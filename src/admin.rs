@@ -1,9 +1,11 @@
-//! What the gate tells those who run it: whether it lives, whether it is ready, and what it has counted.
+//! What the gate tells those who run it: whether it lives, whether it is ready, what it has counted, and how its
+//! credentials stand.
 //!
 //! It answers on a loopback address or a Unix socket of this machine, and no agent reaches it through the gate: its address
 //! is one of the gate's own, which nothing may dial. It answers GET and HEAD in plain HTTP/1.1, one request a connection,
 //! and changes nothing. It tells no secret; role and credential names are the only words of the settings in it.
 
+mod credentials;
 mod exposition;
 mod listener;
 mod ready;
@@ -41,6 +43,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The admin listener.
 #[derive(Debug)]
@@ -144,9 +147,10 @@ impl Asked {
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(request.headers()),
+            "/credentials" => self.credentials(),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there are /livez, /readyz and /metrics\n",
+                "there are /livez, /readyz, /metrics and /credentials\n",
             ),
         }
     }
@@ -163,17 +167,24 @@ impl Asked {
     fn metrics(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let ready = Readiness::of(&self.view.gate, self.ending.phase()).is_ready();
         match exposition::of(&self.view, ready, exposition::Format::asked_for(headers)) {
-            Ok((kind, page)) => {
-                let mut answer = text(StatusCode::OK, page);
-                answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-                answer
-            }
+            Ok((kind, page)) => typed(kind, page),
             Err(_) => text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the metrics could not be written\n",
             ),
         }
     }
+
+    fn credentials(&self) -> Response<Full<Bytes>> {
+        let snapshot = self.view.gate.snapshot.load();
+        typed(JSON, credentials::of(&snapshot))
+    }
+}
+
+fn typed(kind: HeaderValue, page: String) -> Response<Full<Bytes>> {
+    let mut answer = text(StatusCode::OK, page);
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -6,6 +6,7 @@
 
 mod histogram;
 mod tally;
+mod vault;
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,7 @@ use std::{
 pub(crate) use self::{
     histogram::Histogram,
     tally::{Closed, Counter, Tally},
+    vault::VaultSuccesses,
 };
 use crate::{outcome::Outcome, refusal::Reason};
 
@@ -66,8 +68,12 @@ pub(crate) struct VaultErrors {
     pub(crate) login: Tally<VaultTrouble>,
     /// Renewing the gate's own token.
     pub(crate) renew: Tally<VaultTrouble>,
-    /// Making a lease longer, or ending one.
+    /// Making a lease longer.
     pub(crate) lease: Tally<VaultTrouble>,
+    /// Giving a lease back.
+    pub(crate) revoke: Tally<VaultTrouble>,
+    /// What went well, to hold the errors against.
+    pub(crate) well: VaultSuccesses,
 }
 
 /// What can go wrong with Vault, as far as an alert needs to know.

@@ -5,6 +5,7 @@
 //! nobody uses asks for nothing, and an entry in use is never waited for while its source answers. Only giving up runs
 //! by itself, in [`Entry::sweep`]. Not here: what a source is, and how a lease gets into a request.
 
+mod condition;
 mod held;
 mod mints;
 mod refresh;
@@ -22,6 +23,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::time::{Instant, timeout};
 
+pub(crate) use self::condition::Condition;
 use self::{held::Held, mints::Mints};
 use super::{
     Fetch, Source, Unavailable,
@@ -29,11 +31,7 @@ use super::{
     flight::{Flight, Seat},
     names::LeaseNames,
 };
-use crate::{
-    inject::placement::Placement,
-    metrics::Counter,
-    secret::{Class, Lease},
-};
+use crate::{inject::placement::Placement, metrics::Counter, secret::Lease};
 
 /// The hint for those whose wait for a fetch came to nothing while it still runs.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -152,34 +150,9 @@ impl<S: Fetch> Entry<S> {
         }
     }
 
-    /// How the entry stands, for those who only look: nothing is fetched.
-    pub(crate) fn condition(&self) -> Condition {
-        let (shared, now) = (&self.shared, Instant::now());
-        let counts = &shared.counts;
-        Condition {
-            at_hand: shared.usable(now).map(|lease| AtHand {
-                class: lease.class(),
-                age: lease.age(now),
-                remaining: lease.remaining(now),
-            }),
-            failure: shared.past().failure.clone(),
-            fetched: counts.fetched.so_far(),
-            failed: counts.failed.so_far(),
-            renewed: counts.renewed.so_far(),
-            waited: counts.waited.so_far(),
-            given_up: counts.given_up.so_far(),
-        }
-    }
-
     /// Whether both are the same entry.
     pub(crate) fn is(&self, other: &Entry<S>) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
-    /// What the value is called at its source.
-    #[allow(dead_code, reason = "for the command line")]
-    pub(crate) fn source_name(&self) -> String {
-        self.shared.source.name()
     }
 
     /// The lease that is there. Its use may be what starts its refresh.
@@ -208,36 +181,6 @@ impl<S: Fetch> fmt::Debug for Entry<S> {
     }
 }
 
-/// How an entry stands; no part of its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
-    /// The lease that may be used now, if there is one.
-    pub(crate) at_hand: Option<AtHand>,
-    /// Why the last fetch or renewal failed, if it did.
-    pub(crate) failure: Option<Cow<'static, str>>,
-    /// Fetches that brought a value.
-    pub(crate) fetched: u64,
-    /// Fetches and renewals that failed.
-    pub(crate) failed: u64,
-    /// Renewals that brought more time.
-    pub(crate) renewed: u64,
-    /// Calls that found no lease at hand.
-    pub(crate) waited: u64,
-    /// Leases that were given back before their end.
-    pub(crate) given_up: u64,
-}
-
-/// A lease that may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AtHand {
-    /// Whether its source ends it.
-    pub(crate) class: Class,
-    /// How long ago its value was asked for.
-    pub(crate) age: Duration,
-    /// What is left of it.
-    pub(crate) remaining: Duration,
-}
-
 type Outcome = Result<Arc<Lease>, Unavailable>;
 
 /// What callers and the refresh have in common.
@@ -262,6 +205,7 @@ struct Shared<S: Fetch> {
 /// What is counted of an entry.
 #[derive(Default)]
 struct Counts {
+    made: Counter,
     fetched: Counter,
     failed: Counter,
     renewed: Counter,
@@ -276,6 +220,7 @@ struct Past {
     generation: u64,
     backoff: Backoff,
     failure: Option<Cow<'static, str>>,
+    failing_since: Option<Instant>,
     mints: Mints,
     /// When an upstream's refusal was last a reason to fetch.
     suspected: Option<Instant>,

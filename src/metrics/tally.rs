@@ -62,6 +62,11 @@ impl<K: Closed> Tally<K> {
         }
     }
 
+    /// What was counted so far of all members.
+    pub(crate) fn sum(&self) -> u64 {
+        self.counts.iter().map(Counter::so_far).sum()
+    }
+
     /// Every member's word and what was counted for it so far.
     pub(crate) fn so_far(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let words = K::ALL.iter().map(|member| member.word());

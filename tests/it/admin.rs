@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tollgate::refusal::Reason;
 
@@ -59,6 +60,45 @@ async fn answers_once_a_connection() {
 }
 
 #[tokio::test]
+async fn tells_how_credentials_stand_and_nothing_of_what_they_are() {
+    let world = World::new()
+        .role("agent", "GET api.a.test/v1/**; GET api.b.test/**")
+        .admin()
+        .start()
+        .await;
+    let agent = world.agent("agent");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+    let told = world.told("/credentials").await;
+    assert_eq!(told.status, 200);
+    assert!(told.head.contains("content-type: application/json"));
+    let told: Value = serde_json::from_str(&told.body).unwrap();
+    assert_eq!(told["schema"], "tollgate.credentials/1");
+    let started = world.events.of_kind("started").pop().unwrap();
+    assert_eq!(told["snapshot"], started["snapshot"]);
+    let names = told["credentials"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|its| its["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["api-a", "api-b"]);
+
+    let (used, unused) = (&told["credentials"][0], &told["credentials"][1]);
+    let event = world
+        .event_where("the call", |event| event["kind"] == "ended")
+        .await;
+    let lease = &used["at_hand"];
+    assert_eq!(lease["class"], "static");
+    assert_eq!(lease["lease"], event["credential"]["lease"]);
+    let (expires, ends) = (&lease["expires"], &event["credential"]["expires"]);
+    let second = |time: &Value| time.as_str().unwrap()[..19].to_owned();
+    assert_eq!(second(expires), second(ends));
+    assert!(lease["remaining_s"].as_u64().unwrap() > 3500);
+    assert_eq!((&used["fetched"], &used["waited"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&unused["at_hand"], &unused["fetched"]),
+        (&Value::Null, &json!(0))
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn serves_others_while_sixteen_wait_for_nothing() {
     let world = world().await;
     let mut silent = Vec::new();
@@ -81,10 +121,12 @@ async fn does_not_answer_a_page_that_a_browser_of_this_machine_shows() {
         String::new(),
         "Host: localhost\r\nHost: rebinding.example\r\n".to_owned(),
     ] {
-        let request = format!("GET /metrics HTTP/1.1\r\n{host}\r\n");
-        let told = world.told_to(&request).await;
-        assert!(matches!(told.status, 400 | 403), "{host}: {}", told.status);
-        assert!(!told.body.contains("tollgate_"), "{}", told.body);
+        for path in ["/metrics", "/credentials"] {
+            let request = format!("GET {path} HTTP/1.1\r\n{host}\r\n");
+            let told = world.told_to(&request).await;
+            assert!(matches!(told.status, 400 | 403), "{host}: {}", told.status);
+            assert!(!told.body.contains("tollgate"), "{}", told.body);
+        }
     }
     world.finish().await;
 }

@@ -156,7 +156,7 @@ async fn sorts_durations_into_steps() {
 #[tokio::test]
 async fn shows_how_old_a_credential_is_and_how_long_it_may_be_used() {
     let world = world().await;
-    let remaining = "credential_remaining_seconds{credential=\"api-a\"}";
+    let remaining = "credential_remaining_seconds{credential=\"api-a\",class=\"static\"}";
     let fetched = "credential_fetches_total{credential=\"api-a\",outcome=\"ok\"}";
     assert_eq!(world.metric_if_any(remaining).await, None);
     assert_eq!(world.metric(fetched).await, 0.0);
@@ -195,6 +195,8 @@ async fn counts_what_goes_wrong_with_vault() {
         .call("GET http://api.a.test/v1/x")
         .await;
     world.refused(&answer, Reason::CredentialUnavailable).await;
+    let logins = "vault_logins_total{outcome=\"failed\"}";
+    assert_eq!(world.metric(logins).await, 1.0);
     for operation in ["login", "read"] {
         let errors =
             format!("vault_errors_total{{operation=\"{operation}\",error=\"unavailable\"}}");

@@ -108,6 +108,7 @@ impl<S: Fetch> Shared<S> {
         if self.source.creates() {
             let taken = self.past().mints.take(Instant::now());
             taken.map_err(SourceError::TooMany)?;
+            self.counts.made.count();
         }
         let asked = Asked::now();
         let answer = timeout(FETCH_TIMEOUT, self.source.fetch()).await;
@@ -201,7 +202,7 @@ impl<S: Fetch> Shared<S> {
         }
         let mut past = self.past();
         past.backoff.succeed();
-        past.failure = None;
+        (past.failure, past.failing_since) = (None, None);
         drop(past);
         // Looked at after it is there, so that either this or `want` sees the other.
         if !self.wanted.load(Ordering::SeqCst) {
@@ -220,6 +221,7 @@ impl<S: Fetch> Shared<S> {
         let mut past = self.past();
         let cause = Cow::from(error.to_string());
         past.failure = Some(cause.clone());
+        past.failing_since.get_or_insert(now);
         past.backoff.fail(now, FETCH_WAIT_MAX, error.retry_after());
         let retry_after = past.backoff.remaining(now).unwrap_or_default();
         self.refresh_at(now + retry_after);

@@ -17,7 +17,7 @@ use crate::{
         vault::{Parent, VaultError},
     },
     inject::header::HeaderTemplate,
-    secret::{Ready, Secret},
+    secret::{Class, Ready, Secret},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

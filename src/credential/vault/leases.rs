@@ -86,7 +86,10 @@ impl Vault {
     pub(crate) async fn renew(&self, lease: &LeaseInfo) -> Result<Duration, VaultError> {
         let renewed = self.try_renew(lease).await;
         match &renewed {
-            Ok(granted) => self.leases.extended(lease, *granted),
+            Ok(granted) => {
+                self.errors.well.lease.count();
+                self.leases.extended(lease, *granted);
+            }
             Err(error) => self.errors.lease.count(error.trouble()),
         }
         renewed
@@ -149,7 +152,7 @@ impl Vault {
             let Err(error) = self.try_revoke(id).await else {
                 return;
             };
-            self.errors.lease.count(error.trouble());
+            self.errors.revoke.count(error.trouble());
             tracing::warn!(%error, "a lease that is no longer needed could not be ended");
             if !error.retryable() {
                 return;
@@ -166,7 +169,10 @@ impl Vault {
             .ask(&Question::write(&["sys/leases/revoke"], body)?)
             .await?;
         match answer.status {
-            200 | 204 => Ok(()),
+            200 | 204 => {
+                self.errors.well.revoke.count();
+                Ok(())
+            }
             0..=199 | 201..=203 | 205.. => Err(answer.fault()),
         }
     }

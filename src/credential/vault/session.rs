@@ -227,6 +227,7 @@ impl Shared {
             self.token.store(None);
             return Err(VaultError::Closed);
         }
+        self.errors.well.login.count();
         tokio::spawn(keeper::keep(Arc::downgrade(self), Arc::clone(&token)));
         tracing::info!(
             ttl_s = token.remaining(Instant::now()).as_secs(),
@@ -237,6 +238,7 @@ impl Shared {
     }
 
     fn accepted(&self, token: &Token) {
+        self.errors.well.heard();
         if token.prove() {
             self.rest().backoff.succeed();
         }

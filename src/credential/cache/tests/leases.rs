@@ -336,3 +336,23 @@ async fn a_lease_that_ended_while_the_machine_was_suspended_is_not_used() {
     let _slept = as_if_suspended_for(HOUR);
     assert_eq!(sent(&entry.lease(SOON).await.unwrap()), "Bearer b");
 }
+
+#[tokio::test(start_paused = true)]
+async fn v30_failures_are_timed_from_the_first_one_and_what_was_made_is_counted() {
+    let script = Script::of([renewable("a")]).renewing([DOWN, DOWN, Ok(MINUTE)]);
+    let entry = script.entry();
+    used(&entry).await;
+    assert_eq!(entry.condition().failing_for, None);
+    advance(MINUTE * 2 / 3).await;
+    used(&entry).await;
+    advance(Duration::from_secs(1)).await;
+    used(&entry).await;
+    let failing = entry.condition();
+    assert_eq!(failing.failing_for, Some(Duration::from_secs(1)));
+    assert_eq!((failing.failed, failing.made), (2, 1));
+    assert!(failing.at_hand.is_some());
+    advance(Duration::from_secs(2)).await;
+    used(&entry).await;
+    let well = entry.condition();
+    assert_eq!((well.failing_for, well.renewed, well.made), (None, 1, 1));
+}

@@ -60,6 +60,7 @@ impl Shared {
         let remaining = token.remaining(Instant::now());
         match outcome {
             Ok(()) => {
+                self.errors.well.renew.count();
                 self.accepted(token);
                 upkeep.granted(remaining, true)
             }
