@@ -21,6 +21,7 @@ mod crossing;
 mod deploy;
 mod drain;
 mod egress;
+mod engines;
 mod explain;
 mod framing;
 mod identity;
@@ -41,6 +42,8 @@ mod revocation;
 mod roots;
 mod rotation;
 mod scope;
+#[path = "../servers/servers.rs"]
+mod servers;
 mod streaming;
 mod tables;
 mod target;

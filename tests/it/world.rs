@@ -12,6 +12,7 @@ pub(crate) mod builder;
 pub(crate) mod canary;
 pub(crate) mod der;
 pub(crate) mod dns;
+pub(crate) mod engines;
 pub(crate) mod events;
 pub(crate) mod gate;
 pub(crate) mod hello;

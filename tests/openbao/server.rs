@@ -2,10 +2,12 @@
 //!
 //! Used by path from each crate that tests against it.
 
+pub(crate) mod engines;
+
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
 };
@@ -16,6 +18,9 @@ use tempfile::TempDir;
 
 /// The token that may do everything; only tests have it.
 pub(crate) const ROOT: &str = "test-root";
+
+/// The file of its audit log, in its directory.
+const AUDIT: &str = "audit.jsonl";
 
 /// Starts that are tried: the server takes a second port, beside the one it was given, which may be in use.
 const STARTS_MAX: u32 = 5;
@@ -46,11 +51,14 @@ impl OpenBao {
 
     fn try_start(binary: &PathBuf) -> Option<OpenBao> {
         let dir = TempDir::new().expect("a temporary directory");
+        let settings = dir.path().join("audit.hcl");
+        fs::write(&settings, audited(&dir.path().join(AUDIT))).expect("its directory is writable");
         let mut process = Command::new(binary)
             .args(["server", "-dev", "-dev-tls", "-dev-no-store-token"])
             .args(["-dev-listen-address=127.0.0.1:0", "-log-level=error"])
             .arg(format!("-dev-root-token-id={ROOT}"))
             .arg(format!("-dev-tls-cert-dir={}", dir.path().display()))
+            .arg(format!("-config={}", settings.display()))
             .env("HOME", dir.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -108,12 +116,27 @@ impl OpenBao {
         self.ask(reqwest::Method::GET, path, "").await
     }
 
+    /// The names of what is below `path`; none where nothing is.
+    pub(crate) async fn list(&self, path: &str) -> Vec<String> {
+        let list = reqwest::Method::from_bytes(b"LIST").expect("a method");
+        let (status, answer) = self.try_ask(list, path, "").await;
+        assert!(matches!(status, 200 | 404), "{path}: {status} {answer}");
+        let keys = answer["data"]["keys"].as_array();
+        keys.into_iter().flatten().map(text).collect()
+    }
+
     /// The accessors of all tokens.
     pub(crate) async fn accessors(&self) -> Vec<String> {
-        let list = reqwest::Method::from_bytes(b"LIST").expect("a method");
-        let answer = self.ask(list, "auth/token/accessors", "").await;
-        let keys = answer["keys"].as_array().expect("a list");
-        keys.iter().map(text).collect()
+        self.list("auth/token/accessors").await
+    }
+
+    /// The lines of its audit log: requests and responses, with an HMAC for each secret.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let log = fs::read_to_string(self.dir.path().join(AUDIT)).expect("it is audited");
+        // the last line may not be whole yet
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let line = |line| serde_json::from_str(line).expect("a line of JSON");
+        whole.lines().map(line).collect()
     }
 
     /// What the server knows of the token with this accessor.
@@ -145,17 +168,21 @@ impl OpenBao {
     }
 
     async fn ask(&self, method: reqwest::Method, path: &str, body: &str) -> Value {
+        let (status, answer) = self.try_ask(method, path, body).await;
+        assert!(status < 300, "{path}: {status} {answer}");
+        answer["data"].clone()
+    }
+
+    async fn try_ask(&self, method: reqwest::Method, path: &str, body: &str) -> (u16, Value) {
         let request = self
             .admin
             .request(method, format!("{}/v1/{path}", self.address))
             .header("X-Vault-Token", ROOT)
             .body(body.to_owned());
         let answer = request.send().await.expect("OpenBao answers");
-        let status = answer.status();
+        let status = answer.status().as_u16();
         let body = answer.bytes().await.expect("OpenBao answers to the end");
-        assert!(status.is_success(), "{path}: {status} {body:?}");
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        answer["data"].clone()
+        (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 }
 
@@ -168,6 +195,12 @@ impl Drop for OpenBao {
 
 fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
+}
+
+/// What has it write down every request, in a file.
+fn audited(file: &Path) -> String {
+    let file = file.display();
+    format!("audit \"file\" \"file\" {{\n  options {{\n    file_path = \"{file}\"\n  }}\n}}\n")
 }
 
 /// The server's binary: named by the environment, or found or fetched by the script beside this file.

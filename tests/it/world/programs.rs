@@ -15,6 +15,7 @@ use super::{
     gate::tollgate,
     patience::{patiently, until},
 };
+pub(crate) use crate::servers::installed;
 
 /// A running `tollgate connect`.
 pub(crate) struct Door {
@@ -167,19 +168,6 @@ impl World {
         self.agent_received(&output.stderr);
         output
     }
-}
-
-/// The path of a program of one of Debian's packages. Without it the test fails: what is not tested is not so.
-pub(crate) fn installed(program: &str, package: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut dirs: Vec<_> = env::split_paths(&path).collect();
-    // servers stand where the path of an ordinary user does not look
-    dirs.extend(["/usr/sbin".into(), "/sbin".into()]);
-    let found = dirs.iter().map(|dir| dir.join(program));
-    let found = found.into_iter().find(|file| file.is_file());
-    found.unwrap_or_else(|| {
-        panic!("{program} is not here; on Debian: apt-get install {package} (tests/run does it)")
-    })
 }
 
 /// The directory of the clients that no package of Debian has: named by the environment, or found or fetched by a script.
