@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{credential::Condition, snapshot::Snapshot};
+use crate::{credential::Credential, snapshot::Snapshot};
 
 /// The schema of the object.
 const SCHEMA: &str = "tollgate.credentials/1";
@@ -23,6 +23,8 @@ struct Told<'s> {
 #[derive(Serialize)]
 struct CredentialTold<'s> {
     name: &'s str,
+    /// The role whose own value it is, if all that may name it do not have the same.
+    role: Option<&'s str>,
     at_hand: Option<AtHandTold>,
     /// Why the last attempt to have a value failed, if it did.
     failure: Option<String>,
@@ -47,12 +49,8 @@ struct AtHandTold {
 
 /// All of them, by name, as one line of JSON.
 pub(super) fn of(snapshot: &Snapshot) -> String {
-    let mut credentials: Vec<_> = snapshot
-        .catalogue
-        .iter()
-        .map(|(name, credential)| told(name, credential.entry.condition()))
-        .collect();
-    credentials.sort_by_key(|credential| credential.name);
+    let mut credentials: Vec<_> = snapshot.credentials.iter().map(|its| told(its)).collect();
+    credentials.sort_by_key(|credential| (credential.name, credential.role));
     let told = Told {
         schema: SCHEMA,
         snapshot: &snapshot.version,
@@ -61,9 +59,11 @@ pub(super) fn of(snapshot: &Snapshot) -> String {
     serde_json::to_string(&told).expect("texts and numbers can be written") + "\n"
 }
 
-fn told(name: &str, its: Condition) -> CredentialTold<'_> {
+fn told(credential: &Credential) -> CredentialTold<'_> {
+    let its = credential.entry.condition();
     CredentialTold {
-        name,
+        name: &credential.name,
+        role: credential.role.as_deref(),
         at_hand: its.at_hand.map(|lease| AtHandTold {
             class: lease.class.as_str(),
             lease: lease.id,
