@@ -40,7 +40,9 @@ pub(crate) use self::{
     catalogue::{AllowStatic, Credential},
     exception::{Danger, Exception, Exceptions},
     fields::distance,
-    gate::{Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault},
+    gate::{
+        Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault, VaultLogin, VaultSecretId,
+    },
     inputs::{Digest, Inputs},
     mistake::{Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},

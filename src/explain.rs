@@ -199,8 +199,8 @@ impl<'s> Explanation<'s> {
         let excepted = |ip| exceptions.open(host, port, ip, self.on);
         // Whether an address is one of this machine's is not asked: that would open a socket.
         let own = Own(&listeners, &|_| false);
-        if let Some(vault) = &gate.vault {
-            vault.place().is_not(host, port)?;
+        for server in gate.vault.iter().flat_map(|vault| vault.places()) {
+            server.is_not(host, port)?;
         }
         for ip in self.addresses(host) {
             resolve::check(SocketAddr::new(ip, port), own, excepted)?;

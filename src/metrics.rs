@@ -91,6 +91,8 @@ pub(crate) enum VaultTrouble {
     RateLimited,
     /// It refuses the login, or the token that it gave.
     Login,
+    /// What the gate is to show at the login may be known to others.
+    Intercepted,
     /// The policy does not allow what was asked.
     Denied,
     /// There is no such engine, secret or field.
@@ -318,6 +320,7 @@ impl Closed for VaultTrouble {
         VaultTrouble::Unavailable,
         VaultTrouble::RateLimited,
         VaultTrouble::Login,
+        VaultTrouble::Intercepted,
         VaultTrouble::Denied,
         VaultTrouble::Missing,
         VaultTrouble::Malformed,
@@ -336,6 +339,7 @@ impl Closed for VaultTrouble {
             VaultTrouble::Unavailable => "unavailable",
             VaultTrouble::RateLimited => "rate_limited",
             VaultTrouble::Login => "login",
+            VaultTrouble::Intercepted => "intercepted",
             VaultTrouble::Denied => "denied",
             VaultTrouble::Missing => "missing",
             VaultTrouble::Malformed => "malformed",

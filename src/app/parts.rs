@@ -7,20 +7,18 @@ mod agents;
 mod credentials;
 mod disjoint;
 mod upstream;
+mod vault;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use self::credentials::Credentials;
 use super::StartError;
 use crate::{
     config::{self, Digest, Settings},
-    credential::{
-        LeaseNames,
-        vault::{AppRole, Vault, VaultSettings},
-    },
+    credential::{LeaseNames, vault::Vault},
     identity::TrustDomain,
     metrics::VaultErrors,
-    tls::{self, mint::Mint, stores},
+    tls::{self, mint::Mint},
     upstream::Upstream,
 };
 
@@ -231,13 +229,13 @@ impl Making<'_> {
 
     /// A client that is there goes on with the new settings, so that the leases got through it stay good.
     fn vault(&self, settings: &config::Vault) -> Result<Part<Vault>, StartError> {
-        let made_of = vault_made_of(settings);
+        let made_of = vault::made_of(settings);
         let last = self.last.and_then(|last| last.vault.as_ref());
         if let Some(unchanged) = Part::unchanged(last, made_of) {
             return Ok(unchanged);
         }
         let unusable = |error| StartError::because("vault", error);
-        let made = vault_settings(settings).and_then(|settings| match last {
+        let made = vault::settings(settings).and_then(|settings| match last {
             Some(last) => {
                 last.value.adopt(settings).map_err(unusable)?;
                 let value = last.value.clone();
@@ -265,30 +263,4 @@ fn mint_made_of(settings: &config::Gate) -> Digest {
 
 fn mint(settings: &config::Gate) -> Result<Mint, StartError> {
     Mint::load(&settings.interception.chain, &settings.interception.key).map_err(unusable)
-}
-
-/// The files of the login count too: they are read at each login, but a new one is a reason to log in.
-fn vault_made_of(settings: &config::Vault) -> Digest {
-    let login = &settings.approle;
-    let files: [&Path; 3] = [&settings.ca, &login.role_id, &login.secret_id];
-    Digest::of(&format!("{settings:?}"), files)
-}
-
-fn vault_settings(settings: &config::Vault) -> Result<VaultSettings, StartError> {
-    let address = settings
-        .url()
-        .parse()
-        .map_err(|error| StartError::because("vault.address", error))?;
-    let ca = stores::certificates(&settings.ca).map_err(unusable)?;
-    let login = &settings.approle;
-    Ok(VaultSettings {
-        address,
-        ca,
-        namespace: settings.namespace.clone(),
-        approle: AppRole {
-            mount: login.mount.clone(),
-            role_id: login.role_id.clone(),
-            secret_id: login.secret_id.clone(),
-        },
-    })
 }

@@ -29,7 +29,7 @@ pub(crate) use self::{
     admin::Admin,
     proxy::{Proxy, Resolves},
     upstream::{Dns, Root, Upstream},
-    vault::Vault,
+    vault::{Login as VaultLogin, SecretId as VaultSecretId, Vault},
 };
 
 /// Attempts per identity if the settings name no other rate.

@@ -8,36 +8,40 @@ mod engine;
 mod envelope;
 mod error;
 mod leases;
+mod line;
+mod login;
 mod parent;
 mod path;
 mod rest;
 mod session;
+mod settings;
 mod token;
 mod upkeep;
+mod warnings;
 mod wire;
 
 pub(crate) use engine::{Engine, Stored};
 pub(crate) use error::VaultError;
+pub(crate) use login::{AppRole, Certificate, Jwt, Login, SecretId};
 pub(crate) use parent::Parent;
 /// For those who read settings: what an [`Engine`] takes for a mount, a path and a role.
 pub(crate) use path::plain as plain_path;
+pub(crate) use settings::{ClientCertificate, VaultSettings};
 
 use std::{
     collections::HashMap,
     fmt,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use http::Uri;
 use rustify::endpoint::Endpoint;
-use rustls::pki_types::CertificateDer;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::{
-    envelope::Answer, leases::Leases, rest::Rest, session::Session, token::Token, wire::Wire,
+    envelope::Answer, leases::Leases, line::Line, login::Memory, rest::Rest, token::Token,
+    wire::Repeat,
 };
 use super::{End, Fetched};
 use crate::metrics::VaultErrors;
@@ -55,32 +59,11 @@ const ROTATES_SOON: Duration = Duration::from_secs(3);
 const ROTATION_LAG: Duration = Duration::from_secs(1);
 const ROTATION_LOOKS_MAX: u32 = 4;
 
+/// Ending all leases one by one takes no longer.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// So many denied paths are remembered; the catalogue has far fewer.
 const DENIED_MAX: usize = 1024;
-
-/// Where Vault is and how the gate logs in there.
-#[derive(Debug, Clone)]
-pub(crate) struct VaultSettings {
-    /// `https://host:port`; http for loopback addresses only.
-    pub(crate) address: Uri,
-    /// The only roots that the server's certificate may come from.
-    pub(crate) ca: Vec<CertificateDer<'static>>,
-    /// The namespace of the login and of all secrets.
-    pub(crate) namespace: Option<String>,
-    /// The login.
-    pub(crate) approle: AppRole,
-}
-
-/// The login with a role id and a secret id, each in a file that is read at each login.
-#[derive(Debug, Clone)]
-pub(crate) struct AppRole {
-    /// Where the auth method is mounted; `approle` by default.
-    pub(crate) mount: String,
-    /// Names the role; no secret by itself.
-    pub(crate) role_id: PathBuf,
-    /// Proves the role; only the gate's user may read it.
-    pub(crate) secret_id: PathBuf,
-}
 
 /// A client of one Vault with one identity. Does nothing until it is asked; share it in an [`Arc`].
 pub(crate) struct Vault {
@@ -90,14 +73,8 @@ pub(crate) struct Vault {
     denied: Mutex<HashMap<String, Instant>>,
     leases: Leases,
     rest: Rest,
+    memory: Arc<Memory>,
     errors: Arc<VaultErrors>,
-}
-
-/// A way to Vault and a standing there.
-struct Line {
-    settings: VaultSettings,
-    wire: Arc<Wire>,
-    session: Session,
 }
 
 impl Vault {
@@ -110,39 +87,33 @@ impl Vault {
         settings: VaultSettings,
         errors: Arc<VaultErrors>,
     ) -> Result<Vault, VaultError> {
+        let memory = Arc::default();
         Ok(Vault {
-            line: ArcSwap::from_pointee(Line::new(settings, &errors)?),
+            line: ArcSwap::from_pointee(Line::new(settings, &memory, &errors)?),
             replaced: Mutex::default(),
             denied: Mutex::default(),
             leases: Leases::default(),
             rest: Rest::default(),
+            memory,
             errors,
         })
     }
 
-    /// Goes on with other settings: the next call logs in anew. Whoever shares the client keeps it, and questions under
-    /// way may still end: the old token is given back a while later, once the new settings gave one in its place; until
-    /// then it stands in. Must be called inside a tokio runtime.
+    /// Goes on with other settings, or with what the files that they name hold now: logs in anew, at once if there was
+    /// a login before, else with the next call. Whoever shares the client keeps it, and questions under way may still
+    /// end: the old token stands in until the new settings gave one in its place, and is given back once no lease is
+    /// held that would end with it. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// As [`Vault::new`]; nothing has changed then.
     pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
-        let old = self.line.swap(Arc::new(Line::new(settings, &self.errors)?));
+        let line = Line::new(settings, &self.memory, &self.errors)?;
+        let old = self.line.swap(Arc::new(line));
         self.denied().clear();
         self.rest.end();
         self.replaced().push(Arc::clone(&old));
-        let vault = Arc::downgrade(self);
-        tokio::spawn(async move {
-            sleep(REPLACED_FOR).await;
-            while stands_in(&old, &vault) && !logs_in(&vault).await {
-                sleep(REPLACED_FOR).await;
-            }
-            if let Some(vault) = vault.upgrade() {
-                vault.replaced().retain(|line| !Arc::ptr_eq(line, &old));
-            }
-            old.session.close().await;
-        });
+        tokio::spawn(retire(Arc::downgrade(self), old));
         Ok(())
     }
 
@@ -190,7 +161,11 @@ impl Vault {
         if self.is_denied(&place) {
             return Err(VaultError::Denied);
         }
-        let answer = self.ask(&question).await;
+        let repeat = match engine.creates() {
+            true => Repeat::IfUndone,
+            false => Repeat::Freely,
+        };
+        let answer = self.ask(&question, repeat).await;
         if let Err(VaultError::Denied) = &answer {
             tracing::warn!(path = place, "vault's policy denies the gate a path");
             self.note_denied(place);
@@ -202,32 +177,48 @@ impl Vault {
         Ok(fetched)
     }
 
-    /// Gives the gate's token back, which ends all leases made with it. Best effort, at most 5 s; no call works after it.
-    pub(crate) async fn close(&self) {
+    /// Gives back what the gate has, if the settings say so: its token, which ends all leases made with it, or each lease
+    /// by itself where the token is somebody else's. Best effort, some seconds at most; no call works after it.
+    pub(crate) async fn close(self: &Arc<Vault>) {
+        let line = self.line.load_full();
+        if line.settings.revoke_on_exit && !line.session.owned() {
+            let ended = timeout(END_TIMEOUT, self.end_leases()).await;
+            if ended.is_err() {
+                tracing::warn!("leases not given back to vault in time");
+            }
+        }
         let replaced = std::mem::take(&mut *self.replaced());
         for line in replaced {
-            line.session.close().await;
+            line.close().await;
         }
-        self.line.load_full().session.close().await;
+        line.close().await;
     }
 
-    /// Asks, unless the server is known not to serve anybody.
-    async fn ask(&self, request: &impl Endpoint) -> Result<(Answer, Arc<Parent>), VaultError> {
+    /// Asks, unless the server is known not to serve anybody; and again only as far as `repeat` allows it.
+    async fn ask(
+        &self,
+        request: &impl Endpoint,
+        repeat: Repeat,
+    ) -> Result<(Answer, Arc<Parent>), VaultError> {
         if let Some(reason) = self.rest.reason() {
             return Err(reason);
         }
-        let asked = self.ask_now(request).await;
+        let asked = self.ask_now(request, repeat).await;
         self.rest.note(asked.as_ref().map(|(answer, _)| answer));
         asked
     }
 
     /// The answer, and the token with which it was got as far as others need to know of it.
-    async fn ask_now(&self, request: &impl Endpoint) -> Result<(Answer, Arc<Parent>), VaultError> {
+    async fn ask_now(
+        &self,
+        request: &impl Endpoint,
+        repeat: Repeat,
+    ) -> Result<(Answer, Arc<Parent>), VaultError> {
         let line = self.line.load_full();
         match line.session.token().await {
-            Ok(token) => line.ask(token, request).await,
+            Ok(token) => line.ask(token, request, repeat).await,
             Err(error) => match self.stand_in_for(&line) {
-                Some((old, token)) => old.ask(token, request).await,
+                Some((old, token)) => old.ask(token, request, repeat).await,
                 None => Err(error),
             },
         }
@@ -265,62 +256,24 @@ impl Vault {
     }
 }
 
-impl Line {
-    fn new(settings: VaultSettings, errors: &Arc<VaultErrors>) -> Result<Line, VaultError> {
-        if !path::plain(&settings.approle.mount) {
-            return Err(VaultError::Settings("the auth mount is not a plain path"));
+/// What becomes of a line that another took the place of.
+async fn retire(vault: Weak<Vault>, old: Arc<Line>) {
+    let was_used = old.session.at_hand().is_some();
+    if !was_used || !logs_in(&vault).await {
+        sleep(REPLACED_FOR).await;
+        while stands_in(&old, &vault) && !logs_in(&vault).await {
+            sleep(REPLACED_FOR).await;
         }
-        let wire = Wire::new(&settings.address, &settings.ca, settings.namespace.clone())?;
-        let wire = Arc::new(wire);
-        let approle = settings.approle.clone();
-        Ok(Line {
-            session: Session::new(Arc::clone(&wire), approle, Arc::clone(errors)),
-            wire,
-            settings,
-        })
     }
-
-    /// The token with which this line can be asked in place of `line`: of the same server, so that no other's values
-    /// take the place of its own.
-    fn stands_in_for(&self, line: &Line) -> Option<Arc<Token>> {
-        let server = |line: &Line| {
-            let VaultSettings {
-                address,
-                ca,
-                namespace,
-                approle: _,
-            } = line.settings.clone();
-            (address, ca, namespace)
-        };
-        let token = self.session.at_hand();
-        token.filter(|_| server(self) == server(line))
+    old.session.retire();
+    sleep(REPLACED_FOR).await;
+    while old.session.leased() {
+        sleep(REPLACED_FOR).await;
     }
-
-    /// Asks with `token`, and once more with a new one if the server does not know it any more.
-    async fn ask(
-        &self,
-        token: Arc<Token>,
-        request: &impl Endpoint,
-    ) -> Result<(Answer, Arc<Parent>), VaultError> {
-        let answer = self.wire.ask_twice(request, token.header()).await?;
-        if answer.status != 403 {
-            return Ok(self.accepted(&token, answer));
-        }
-        let token = self.session.doubt(&token, &answer).await?;
-        let answer = self.wire.ask_twice(request, token.header()).await?;
-        if answer.status == 403 {
-            return Err(VaultError::Denied);
-        }
-        Ok(self.accepted(&token, answer))
+    if let Some(vault) = vault.upgrade() {
+        vault.replaced().retain(|line| !Arc::ptr_eq(line, &old));
     }
-
-    /// Passes an answer on; one to the question itself shows that the token is good.
-    fn accepted(&self, token: &Token, answer: Answer) -> (Answer, Arc<Parent>) {
-        if matches!(answer.status, 200 | 204 | 404) {
-            self.session.accepted(token);
-        }
-        (answer, token.parent())
-    }
+    old.close().await;
 }
 
 /// Whether `old` may be asked in place of the line in force.

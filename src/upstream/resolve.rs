@@ -100,7 +100,7 @@ pub(crate) struct Resolver {
 /// Where Vault is, and who knows its addresses.
 #[derive(Debug)]
 struct Vault {
-    service: Service,
+    services: Vec<Service>,
     /// Asks the system, as the client of Vault does.
     names: Box<Resolver>,
 }
@@ -138,13 +138,13 @@ impl Resolver {
         })
     }
 
-    /// The same, but it keeps calls away from `service`, which is Vault.
+    /// The same, but it keeps calls away from `services`, which are the servers of Vault.
     ///
     /// # Errors
     /// As [`Resolver::new`].
-    pub(crate) fn sparing(self, service: Service) -> Result<Resolver, String> {
+    pub(crate) fn sparing(self, services: Vec<Service>) -> Result<Resolver, String> {
         let names = Box::new(Resolver::new(&[], Arc::from([]))?);
-        let vault = Some(Vault { service, names });
+        let vault = Some(Vault { services, names });
         Ok(Resolver { vault, ..self })
     }
 
@@ -165,8 +165,8 @@ impl Resolver {
         excepted: impl Fn(IpAddr) -> bool,
     ) -> Result<Route, Refusal> {
         let (host, port) = (admission.permit().host(), admission.permit().port());
-        if let Some(vault) = &self.vault {
-            vault.service.is_not(host, port)?;
+        for service in self.vault.iter().flat_map(|vault| &vault.services) {
+            service.is_not(host, port)?;
         }
         let addresses = match (host.ip(), pins.get(host)) {
             (_, Some(pinned)) => pinned.clone(),
@@ -186,13 +186,15 @@ impl Resolver {
     /// itself by its certificate, and anybody may call it.
     async fn spare_vault(&self, port: u16, addresses: &[IpAddr]) -> Result<(), Refusal> {
         let internal = |ip: &IpAddr| address::forbidden(*ip).is_some();
-        match &self.vault {
-            Some(vault) if vault.service.port == port && addresses.iter().any(internal) => {
-                let its = vault.names.addresses_of(&vault.service.host).await?;
-                own::is_none_of(&its, addresses)
-            }
-            Some(_) | None => Ok(()),
+        let Some(vault) = &self.vault else {
+            return Ok(());
+        };
+        let near = |service: &&Service| service.port == port && addresses.iter().any(internal);
+        for service in vault.services.iter().filter(near) {
+            let its = vault.names.addresses_of(&service.host).await?;
+            own::is_none_of(&its, addresses)?;
         }
+        Ok(())
     }
 
     fn hands_over(&self, host: &Host, port: u16) -> bool {

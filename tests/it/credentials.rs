@@ -5,7 +5,7 @@ use std::fs;
 use tokio::task::JoinSet;
 use tollgate::refusal::Reason;
 
-use crate::world::{World, settings::write_secret, vault::Mood};
+use crate::world::{World, patience::until, settings::write_secret, vault::Mood};
 
 async fn vault_world() -> World {
     World::new()
@@ -206,7 +206,10 @@ async fn logs_in_anew_when_the_login_changes_and_goes_on_with_what_it_has() {
     let said = world.reload().await;
     assert!(said.contains("in force"), "{said}");
     assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
-    assert_eq!(world.vault().logins(), 1);
+    until("a login by the new file", || {
+        (world.vault().logins() == 2).then_some(())
+    })
+    .await;
     assert_eq!(agent.call("GET http://api.b.test/x").await.status, 200);
     assert_eq!(world.vault().logins(), 2);
     world.finish().await;

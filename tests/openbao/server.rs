@@ -167,18 +167,42 @@ impl OpenBao {
         self.write("sys/unseal", &body).await;
     }
 
+    /// Writes as root, and gives all of the answer.
+    pub(crate) async fn write_whole(&self, path: &str, body: &str) -> Value {
+        let request = self.request(reqwest::Method::POST, path, body);
+        self.answer(path, request).await
+    }
+
+    /// Writes as root, and gives the token under which the server keeps the answer.
+    pub(crate) async fn write_wrapped(&self, path: &str, body: &str) -> String {
+        let request = self.request(reqwest::Method::POST, path, body);
+        let answer = self.answer(path, request.header("X-Vault-Wrap-TTL", "60"));
+        text(&answer.await["wrap_info"]["token"])
+    }
+
     async fn ask(&self, method: reqwest::Method, path: &str, body: &str) -> Value {
-        let (status, answer) = self.try_ask(method, path, body).await;
-        assert!(status < 300, "{path}: {status} {answer}");
-        answer["data"].clone()
+        let request = self.request(method, path, body);
+        self.answer(path, request).await["data"].clone()
     }
 
     async fn try_ask(&self, method: reqwest::Method, path: &str, body: &str) -> (u16, Value) {
-        let request = self
-            .admin
+        OpenBao::outcome(self.request(method, path, body)).await
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str, body: &str) -> reqwest::RequestBuilder {
+        self.admin
             .request(method, format!("{}/v1/{path}", self.address))
             .header("X-Vault-Token", ROOT)
-            .body(body.to_owned());
+            .body(body.to_owned())
+    }
+
+    async fn answer(&self, path: &str, request: reqwest::RequestBuilder) -> Value {
+        let (status, answer) = OpenBao::outcome(request).await;
+        assert!(status < 300, "{path}: {status} {answer}");
+        answer
+    }
+
+    async fn outcome(request: reqwest::RequestBuilder) -> (u16, Value) {
         let answer = request.send().await.expect("OpenBao answers");
         let status = answer.status().as_u16();
         let body = answer.bytes().await.expect("OpenBao answers to the end");

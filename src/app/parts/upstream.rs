@@ -35,7 +35,8 @@ pub(super) fn made_of(settings: &config::Gate, mint: Digest) -> Digest {
     });
     let login = proxy.and_then(|proxy| proxy.login.as_ref());
     let files = bundles.chain(login.map(|login| &*login.password));
-    let vault = settings.vault.as_ref().map(config::Vault::url);
+    let vault = settings.vault.as_ref();
+    let vault = vault.map(|vault| (&vault.address, &vault.redirects));
     let text = format!(
         "{:?}{:?}{vault:?}{system:?}{mint:?}",
         settings.upstream, settings.timeouts
@@ -56,7 +57,7 @@ pub(super) fn made(
     };
     let resolver = Resolver::new(servers, own)
         .and_then(|resolver| match &settings.vault {
-            Some(vault) => resolver.sparing(vault.place()),
+            Some(vault) => resolver.sparing(vault.places().collect()),
             None => Ok(resolver),
         })
         .map_err(|error| StartError::because("upstream.dns", error))?;

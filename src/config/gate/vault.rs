@@ -1,11 +1,15 @@
-//! Where the Vault or OpenBao server is and how the gate logs in: `vault` in `tollgate.yaml`.
+//! Where the Vault or OpenBao server is and how the gate comes to a token: `vault` in `tollgate.yaml`.
 //!
-//! Only AppRole: the gate has an identity of its own and no token in a file that could be a root token.
+//! No login has its secret in the settings: they name the files where it stands.
 
-use std::path::PathBuf;
+mod login;
 
+use std::path::{Path, PathBuf};
+
+use super::{KeyPair, key_pair};
 use crate::{
     config::{
+        fields::Fields,
         mistake::{Wrong, quoted},
         value::Value,
     },
@@ -14,6 +18,8 @@ use crate::{
     upstream::resolve::Service,
 };
 
+pub(crate) use self::login::{Login, SecretId};
+
 /// A Vault or OpenBao server, and how the gate logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Vault {
@@ -21,37 +27,58 @@ pub(crate) struct Vault {
     pub(crate) address: Authority,
     /// The authorities that vouch for the server (PEM).
     pub(crate) ca: PathBuf,
-    /// The namespace, if not the root.
+    /// The name that its certificate has, if it is not the host of the address.
+    pub(crate) server_name: Option<String>,
+    /// What the gate shows to it, if anything.
+    pub(crate) client_certificate: Option<KeyPair>,
+    /// Other servers to which it may send a call on.
+    pub(crate) redirects: Vec<Authority>,
+    /// The namespace of the secrets, if not the root.
     pub(crate) namespace: Option<String>,
+    /// The namespace of the login, if not the root.
+    pub(crate) login_namespace: Option<String>,
     /// The login.
-    pub(crate) approle: AppRole,
+    pub(crate) login: Login,
+    /// Whether the gate gives back what it has when it ends.
+    pub(crate) revoke_on_exit: bool,
 }
 
 impl Vault {
     /// `https://host[:port]`, without a path.
     pub(crate) fn url(&self) -> String {
-        format!("https://{}", self.address)
+        url(&self.address)
     }
 
-    /// Its host and its port.
-    pub(crate) fn place(&self) -> Service {
-        let (host, port) = self.address.clone().into_parts();
-        Service {
-            host,
-            port: port.unwrap_or(443),
-        }
+    /// The same of the servers to which it may send a call on.
+    pub(crate) fn redirect_urls(&self) -> impl Iterator<Item = String> {
+        self.redirects.iter().map(url)
+    }
+
+    /// The host and the port of each of its servers.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Service> {
+        let servers = std::iter::once(&self.address).chain(&self.redirects);
+        servers.map(|address| {
+            let (host, port) = address.clone().into_parts();
+            Service {
+                host,
+                port: port.unwrap_or(443),
+            }
+        })
+    }
+
+    /// The files of which the gate's standing is made: another content is a reason to log in.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let shown = self.client_certificate.iter();
+        let shown = shown.flat_map(|shown| [&*shown.chain, &*shown.key]);
+        [&*self.ca]
+            .into_iter()
+            .chain(shown)
+            .chain(self.login.files())
     }
 }
 
-/// A login by AppRole; both ids stand in files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AppRole {
-    /// The file with the role id.
-    pub(crate) role_id: PathBuf,
-    /// The file with the secret id.
-    pub(crate) secret_id: PathBuf,
-    /// Where the method is mounted, `approle` if not written.
-    pub(crate) mount: String,
+fn url(address: &Authority) -> String {
+    format!("https://{address}")
 }
 
 /// Lowers the mapping `vault`.
@@ -59,28 +86,40 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
     value.mapping(|fields| {
         let address = fields.required("address", |v| v.parse(vault_address));
         let ca = fields.required("ca", Value::file);
+        let server_name = fields.optional("server_name", |v| v.parse(server_name));
+        let client_certificate = fields.optional("client_certificate", |v| key_pair(v, "chain"));
+        let redirects = fields.or("redirects", Vec::new(), |v| {
+            v.each(|v| v.parse(vault_address))
+        });
         let namespace = fields.optional("namespace", |v| v.parse(path));
-        let approle = fields.required("approle", approle);
+        let login_namespace = fields.optional("login_namespace", |v| v.parse(path));
+        let revoke_on_exit = fields.or("revoke_on_exit", true, Value::boolean);
+        let login = login::lower(fields);
+        let (namespace, client_certificate) = (namespace?, client_certificate?);
+        let login = shown(fields, login?, client_certificate.as_ref())?;
         Some(Vault {
             address: address?,
             ca: ca?,
-            namespace: namespace?,
-            approle: approle?,
+            server_name: server_name?,
+            redirects: redirects?,
+            login_namespace: login_namespace?.or_else(|| namespace.clone()),
+            namespace,
+            client_certificate,
+            login,
+            revoke_on_exit: revoke_on_exit?,
         })
     })
 }
 
-fn approle(value: Value<'_>) -> Option<AppRole> {
-    value.mapping(|fields| {
-        let role_id = fields.required("role_id", Value::file);
-        let secret_id = fields.required("secret_id", Value::secret_file);
-        let mount = fields.or("mount", "approle".to_owned(), |v| v.parse(path));
-        Some(AppRole {
-            role_id: role_id?,
-            secret_id: secret_id?,
-            mount: mount?,
-        })
-    })
+/// A login by certificate needs one.
+fn shown(fields: &Fields<'_>, login: Login, certificate: Option<&KeyPair>) -> Option<Login> {
+    match (&login, certificate) {
+        (Login::Certificate { .. }, None) => fields.wrong(Wrong::new(
+            "a login by certificate, and no certificate is shown",
+            "write client_certificate: {chain, key} beside it",
+        )),
+        _ => Some(login),
+    }
 }
 
 fn vault_address(text: &str) -> Result<Authority, Wrong> {
@@ -92,6 +131,17 @@ fn vault_address(text: &str) -> Result<Authority, Wrong> {
         Some(Err(_)) | None => Err(Wrong::new(
             format!("{} is no address of a Vault server", quoted(text)),
             "write it like https://vault.example.org:8200, without a path",
+        )),
+    }
+}
+
+fn server_name(text: &str) -> Result<String, Wrong> {
+    let name = Authority::parse(text).ok().map(Authority::into_parts);
+    match name {
+        Some((host, None)) if host.ip().is_none() => Ok(text.to_owned()),
+        Some(_) | None => Err(Wrong::new(
+            format!("{} is no name of a server", quoted(text)),
+            "write the DNS name that its certificate has, like vault.example.org",
         )),
     }
 }

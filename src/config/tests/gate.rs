@@ -254,11 +254,134 @@ fn vault() {
       ca: pki/vault-ca.crt
       token: hvs.secret
 
-      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, namespace, approle
+      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, server_name, client_certificate, redirects, namespace, login_namespace, revoke_on_exit, approle, token_file, certificate_login, kubernetes, jwt
     mount: ../approle}
       tollgate.yaml:33:12: the key "secret_id" is missing; it is mandatory
       tollgate.yaml:33:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     "#);
+}
+
+/// What is said when this stands in place of the example's login.
+fn said_of_logins<const N: usize>(logins: [&str; N]) -> String {
+    let logins = logins.map(|login| format!("  {login}\n"));
+    let approle = "  approle: {role_id: vault/role-id, secret_id: vault/secret-id}\n";
+    said_of(&logins.each_ref().map(|to| (approle, &**to)))
+}
+
+#[test]
+fn logins_at_vault() {
+    insta::assert_snapshot!(said_of_logins([
+        "token_file: vault/token",
+        "certificate_login: {}\n  client_certificate: {chain: a, key: b}",
+        "certificate_login: {role: gate, mount: tls}\n  client_certificate: {chain: a, key: b}",
+        "kubernetes: {role: gate}",
+        "jwt: {role: gate, token_file: vault/jwt, mount: oidc/team}",
+        "approle: {role_id: a, wrapped_secret_id: b, role: gate}\n  revoke_on_exit: false",
+        "token_file: a\n  server_name: vault.example.org\n  redirects: ['https://vault-2.example.org:8200']\n  namespace: a/b\n  login_namespace: root",
+    ]), @r#"
+    token_file: vault/token
+
+    nothing
+    certificate_login: {}
+    client_certificate: {chain: a, key: b}
+
+    nothing
+    certificate_login: {role: gate, mount: tls}
+    client_certificate: {chain: a, key: b}
+
+    nothing
+    kubernetes: {role: gate}
+
+    nothing
+    jwt: {role: gate, token_file: vault/jwt, mount: oidc/team}
+
+    nothing
+    approle: {role_id: a, wrapped_secret_id: b, role: gate}
+    revoke_on_exit: false
+
+    nothing
+    token_file: a
+    server_name: vault.example.org
+    redirects: ['https://vault-2.example.org:8200']
+    namespace: a/b
+    login_namespace: root
+
+    nothing
+    "#);
+}
+
+#[test]
+fn wrong_logins_at_vault() {
+    insta::assert_snapshot!(said_of_logins([
+        "namespace: a",
+        "token_file: a\n  jwt: {role: gate, token_file: b}",
+        "certificate_login: {role: gate}",
+        "kubernetes: {}",
+        "jwt: {role: gate, file: b}",
+        "approle: {role_id: a, secret_id: b, wrapped_secret_id: c, role: gate}",
+        "approle: {role_id: a, wrapped_secret_id: c}",
+        "approle: {role_id: a, secret_id: b, role: gate}",
+        "token_file: a\n  server_name: 10.0.0.1\n  redirects: ['http://vault-2.example.org']\n  revoke_on_exit: no",
+        "token_files: a",
+    ]), @r#"
+    namespace: a
+
+    tollgate.yaml:31:3: no login is named; write one of approle, token_file, certificate_login, kubernetes, jwt
+    token_file: a
+    jwt: {role: gate, token_file: b}
+
+    tollgate.yaml:31:3: two logins stand here: token_file and jwt; keep one
+    certificate_login: {role: gate}
+
+    tollgate.yaml:31:3: a login by certificate, and no certificate is shown; write client_certificate: {chain, key} beside it
+    kubernetes: {}
+
+    tollgate.yaml:33:15: the key "role" is missing; it is mandatory
+    jwt: {role: gate, file: b}
+
+    tollgate.yaml:33:8: the key "token_file" is missing; it is mandatory
+    tollgate.yaml:33:21: unknown key "file"; did you mean "role"?
+    approle: {role_id: a, secret_id: b, wrapped_secret_id: c, role: gate}
+
+    tollgate.yaml:33:12: the secret id stands here twice: plain and wrapped; keep secret_id or wrapped_secret_id
+    approle: {role_id: a, wrapped_secret_id: c}
+
+    tollgate.yaml:33:12: the key "role" is missing; it is mandatory
+    approle: {role_id: a, secret_id: b, role: gate}
+
+    tollgate.yaml:33:39: unknown key "role"; the keys here are role_id, secret_id, wrapped_secret_id, mount
+    token_file: a
+    server_name: 10.0.0.1
+    redirects: ['http://vault-2.example.org']
+    revoke_on_exit: no
+
+    tollgate.yaml:34:16: "10.0.0.1" is no name of a server; write the DNS name that its certificate has, like vault.example.org
+    tollgate.yaml:35:15: "http://vault-2.example.org" is no address of a Vault server; write it like https://vault.example.org:8200, without a path
+    tollgate.yaml:36:19: "no" is no truth value; write true or false, without quotes
+    token_files: a
+
+    tollgate.yaml:31:3: no login is named; write one of approle, token_file, certificate_login, kubernetes, jwt
+    tollgate.yaml:33:3: unknown key "token_files"; did you mean "token_file"?
+    "#);
+}
+
+#[test]
+fn a_login_at_vault_as_the_client_is_told_of_it() {
+    let of = |to: &str| {
+        let from = "approle: {role_id: vault/role-id, secret_id: vault/secret-id}";
+        let example = Example::new().with("tollgate.yaml", from, to);
+        let vault = example.settings().gate.vault.expect("it has one");
+        let directory = format!("{}/", example.directory.path().display());
+        let files: Vec<String> = vault
+            .files()
+            .map(|file| file.display().to_string())
+            .collect();
+        let told = format!("{:?} {:?} {files:?}", vault.login, vault.login_namespace);
+        told.replace(&directory, "")
+    };
+    insta::assert_snapshot!(of("kubernetes: {role: gate}\n  namespace: team"), @r#"Jwt { role: "gate", token_file: "/var/run/secrets/kubernetes.io/serviceaccount/token", mount: "kubernetes" } Some("team") ["pki/vault-ca.crt", "/var/run/secrets/kubernetes.io/serviceaccount/token"]"#);
+    insta::assert_snapshot!(of("approle: {role_id: a, wrapped_secret_id: b, role: gate}"), @r#"AppRole { role_id: "a", secret_id: Wrapped { file: "b", role: "gate" }, mount: "approle" } None ["pki/vault-ca.crt", "a", "b"]"#);
+    insta::assert_snapshot!(of("certificate_login: {}\n  client_certificate: {chain: a, key: b}"), @r#"Certificate { role: None, mount: "cert" } None ["pki/vault-ca.crt", "a", "b"]"#);
 }
 
 #[test]
@@ -279,19 +402,19 @@ fn admin_and_drain_delay() {
     admin: unix:/run/tollgate/admin.sock
       nothing
     admin: 0.0.0.0:9901
-      tollgate.yaml:69:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:80:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: '[::]:9901'
-      tollgate.yaml:69:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:80:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: 192.0.2.1:9901
-      tollgate.yaml:69:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:80:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: localhost:9901
-      tollgate.yaml:69:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+      tollgate.yaml:80:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     admin: 'unix:'
-      tollgate.yaml:69:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+      tollgate.yaml:80:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
     drain_delay: 0s
       nothing
     drain_delay: 0
-      tollgate.yaml:73:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:84:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -318,24 +441,24 @@ fn events_and_bounds() {
         ("drain: 10m ", "drain: 10 "),
     ]), @r#"
     {stdout: false}
-      tollgate.yaml:37:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
+      tollgate.yaml:48:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
     {stdout: false, file: events.jsonl, intent: all}
       nothing
     {stdout: yes, file: , intent: none}
-      tollgate.yaml:37:18: "yes" is no truth value; write true or false, without quotes
-      tollgate.yaml:37:39: "none" is not known here; it is one of writes, all
+      tollgate.yaml:48:18: "yes" is no truth value; write true or false, without quotes
+      tollgate.yaml:48:39: "none" is not known here; it is one of writes, all
     attempts: 6000 
-      tollgate.yaml:40:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:51:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
     attempts: 0/min 
-      tollgate.yaml:40:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:51:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
     connections: 0 
-      tollgate.yaml:41:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:52:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: 1048577 
-      tollgate.yaml:41:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:52:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: '4096' 
-      tollgate.yaml:41:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:52:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
     drain: 10 
-      tollgate.yaml:43:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:54:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -358,7 +481,7 @@ fn the_other_files() {
     # revoked: revoked
       nothing
     revoked: null
-      tollgate.yaml:48:10: the value is missing; write one, or take the key away if it is optional
+      tollgate.yaml:59:10: the value is missing; write one, or take the key away if it is optional
     "#);
 }
 
@@ -370,10 +493,10 @@ fn timeouts() {
         ("answer: 10m ", "first_byte: 10m "),
     ]), @r#"
     connect: 5 
-      tollgate.yaml:63:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:74:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
     request: 0s 
-      tollgate.yaml:64:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:75:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
     first_byte: 10m 
-      tollgate.yaml:65:3: unknown key "first_byte"; the keys here are connect, request, answer
+      tollgate.yaml:76:3: unknown key "first_byte"; the keys here are connect, request, answer
     "#);
 }

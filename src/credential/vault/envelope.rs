@@ -25,11 +25,16 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Malformed`] when the body is empty, no JSON, or has a member of another type.
+    /// [`VaultError::Malformed`] when the body is empty, no JSON, has a member of another type, or is wrapped: the
+    /// token in such an answer is no secret that was asked for.
     pub(super) fn envelope<T: DeserializeOwned>(&self) -> Result<Envelope<T>, VaultError> {
         // The parser's error is not kept, because it may repeat what it read.
-        serde_json::from_slice(&self.body)
-            .map_err(|_| VaultError::Malformed("its body is not an object of the API"))
+        let envelope: Envelope<T> = serde_json::from_slice(&self.body)
+            .map_err(|_| VaultError::Malformed("its body is not an object of the API"))?;
+        match envelope.wrap_info {
+            Some(_) => Err(VaultError::Malformed("it is wrapped")),
+            None => Ok(envelope),
+        }
     }
 
     /// The members of a 200; nothing else is one.
@@ -62,6 +67,16 @@ impl Answer {
         }
     }
 
+    /// Whether a server gives this answer too that does not know yet what another did a moment ago: a token it was not
+    /// told of, a path that it does not have. What it says of a token or a secret by name, it knows.
+    pub(super) fn may_lag(&self) -> bool {
+        let says_nothing = || {
+            let data = self.envelope::<IgnoredAny>().ok();
+            data.is_none_or(|envelope| envelope.data.is_none())
+        };
+        matches!(self.status, 403 | 404) && says_nothing()
+    }
+
     /// The texts of an error answer; none when it is no such answer.
     pub(super) fn errors(&self) -> Vec<String> {
         let envelope = self.envelope::<IgnoredAny>();
@@ -83,6 +98,8 @@ pub(super) struct Envelope<T> {
     #[serde(bound(deserialize = "T: Deserialize<'de>"))]
     pub(super) data: Option<T>,
     pub(super) auth: Option<Auth>,
+    pub(super) warnings: Option<Vec<String>>,
+    wrap_info: Option<IgnoredAny>,
     errors: Option<Vec<String>>,
 }
 
@@ -204,6 +221,15 @@ mod tests {
             let refused = answer(200, body).envelope::<Fields>().err();
             assert!(matches!(refused, Some(VaultError::Malformed(_))), "{body}");
         }
+    }
+
+    #[test]
+    fn v28_a_wrapped_answer_is_no_secret() {
+        let body = r#"{"data":{"token":"s"},"wrap_info":{"token":"hvs.wrapped","ttl":60}}"#;
+        let refused = answer(200, body).envelope::<Fields>().err();
+        assert_eq!(refused, Some(VaultError::Malformed("it is wrapped")));
+        let unwrapped = answer(200, r#"{"data":{"token":"s"},"wrap_info":null}"#);
+        assert!(unwrapped.envelope::<Fields>().is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) enum VaultError {
     Settings(&'static str),
     /// Our settings: a mount or path that has more than one reading.
     PathUnsafe,
-    /// Our side: the file with the role id or the secret id cannot be used.
+    /// Our side: a file of the login cannot be used.
     LoginFile(FileError),
     /// Our side: the client is closed.
     Closed,
@@ -27,8 +27,7 @@ pub(crate) enum VaultError {
     TimedOut,
     /// The server's state: sealed, its namespace sealed or locked, or in maintenance.
     Sealed,
-    /// The server's state: a standby that does not serve this call, or that sends it elsewhere. Redirects are
-    /// not followed, because the token would travel with them.
+    /// The server's state: a standby that does not serve this call, or that sends it where the token must not go.
     Standby,
     /// The server's state: not initialised.
     Uninitialised,
@@ -39,8 +38,10 @@ pub(crate) enum VaultError {
         /// When to ask again, if it said so.
         retry_after: Option<Duration>,
     },
-    /// The login: role id or secret id are wrong, or the role is gone.
+    /// The login: what was shown is wrong or has ended, or the role is gone.
     BadLogin,
+    /// The login: somebody else may have, or may have sent, what the gate is to show.
+    Intercepted(&'static str),
     /// The login gave a token that the gate must not use.
     TokenUnfit(&'static str),
     /// The token that the login gave is refused by the server at once.
@@ -87,6 +88,7 @@ impl VaultError {
             | VaultError::Closed
             | VaultError::Untrusted(_)
             | VaultError::BadLogin
+            | VaultError::Intercepted(_)
             | VaultError::TokenUnfit(_)
             | VaultError::Denied
             | VaultError::NoEngine
@@ -114,6 +116,7 @@ impl VaultError {
             VaultError::BadLogin | VaultError::TokenUnfit(_) | VaultError::TokenRefused => {
                 VaultTrouble::Login
             }
+            VaultError::Intercepted(_) => VaultTrouble::Intercepted,
             VaultError::Denied => VaultTrouble::Denied,
             VaultError::NoEngine
             | VaultError::NotFound
@@ -173,7 +176,8 @@ impl fmt::Display for VaultError {
             VaultError::Standby => f.write_str("it is a standby, or sends the call elsewhere"),
             VaultError::Uninitialised => f.write_str("it is not initialised"),
             VaultError::RateLimited { .. } => f.write_str("it wants fewer calls"),
-            VaultError::BadLogin => f.write_str("it refuses the login: role id, secret id or mount are wrong"),
+            VaultError::BadLogin => f.write_str("it refuses the login: what the gate shows, its role or the mount are wrong"),
+            VaultError::Intercepted(why) => write!(f, "the secret id may be known to others: {why}"),
             VaultError::TokenRefused => f.write_str("it refuses the token that it gave"),
             VaultError::Denied => f.write_str("the gate's policy does not allow the path"),
             VaultError::NoEngine => f.write_str("it has no secrets engine at this mount"),

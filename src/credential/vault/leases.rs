@@ -22,6 +22,7 @@ use super::{
     engine::Question,
     envelope::Answer,
     error::VaultError,
+    wire::Repeat,
 };
 
 /// So often it is tried to end a lease; after that it ends by itself.
@@ -62,7 +63,6 @@ impl Leases {
         self.all().remove(id).is_some()
     }
 
-    #[allow(dead_code, reason = "for tokens that are not given back")]
     fn take_all(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut *self.all()).into_keys().collect()
     }
@@ -99,7 +99,10 @@ impl Vault {
         let increment = lease.duration.as_secs();
         let body = json!({ "lease_id": &*lease.id, "increment": increment });
         let (answer, _) = self
-            .ask(&Question::write(&["sys/leases/renew"], body)?)
+            .ask(
+                &Question::write(&["sys/leases/renew"], body)?,
+                Repeat::Freely,
+            )
             .await?;
         granted(&answer)
     }
@@ -131,7 +134,6 @@ impl Vault {
     }
 
     /// Ends all leases that are left, one by one: for a token that is not given back.
-    #[allow(dead_code, reason = "for tokens that are not given back")]
     pub(super) async fn end_leases(self: &Arc<Vault>) {
         let mut ending = JoinSet::new();
         for id in self.leases.take_all() {
@@ -166,7 +168,10 @@ impl Vault {
     async fn try_revoke(&self, id: &str) -> Result<(), VaultError> {
         let body = json!({ "lease_id": id });
         let (answer, _) = self
-            .ask(&Question::write(&["sys/leases/revoke"], body)?)
+            .ask(
+                &Question::write(&["sys/leases/revoke"], body)?,
+                Repeat::Freely,
+            )
             .await?;
         match answer.status {
             200 | 204 => {

@@ -15,23 +15,17 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout};
-use vaultrs::api::{
-    auth::approle::requests::LoginWithApproleRequest,
-    token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest},
-};
-use zeroize::Zeroize;
+use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest};
 
 use super::{
     super::{
         backoff::Backoff,
-        file,
         flight::{Flight, Seat},
     },
-    AppRole,
     envelope::Answer,
     error::VaultError,
+    login::{Login, Memory},
     token::Token,
     wire::Wire,
 };
@@ -43,40 +37,60 @@ const BAD_LOGIN_WAIT_MAX: Duration = Duration::from_secs(300);
 /// The longest wait between two logins while the server is away: how late its return may be noticed.
 const AWAY_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// A token that dies younger than this died before its time.
+const TOKEN_AGE_MIN: Duration = Duration::from_secs(60);
+
+/// So many tokens in a row may die before their time until the next login waits as after one that failed.
+const EARLY_DEATHS_MAX: u32 = 2;
+
 /// Giving the token back at the end takes no longer.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One identity at one Vault: at most one token is in use, and at most one login under way.
 pub(super) struct Session(Arc<Shared>);
 
-type Login = Result<Arc<Token>, VaultError>;
+/// A token, or why there is none.
+type Had = Result<Arc<Token>, VaultError>;
 
 struct Shared {
-    wire: Arc<Wire>,
-    approle: AppRole,
+    /// In the namespace of the login.
+    wire: Wire,
+    way: Login,
+    memory: Arc<Memory>,
     token: ArcSwapOption<Token>,
-    login: Flight<Login>,
+    login: Flight<Had>,
     rest: Mutex<Rest>,
+    /// Another session took the place of this one.
+    retired: AtomicBool,
     closed: AtomicBool,
     errors: Arc<VaultErrors>,
 }
 
-/// The wait after logins that failed, and what the last one said.
+/// The waits after logins that failed, and what the last one said.
 #[derive(Default)]
 struct Rest {
     backoff: Backoff,
+    early_deaths: u32,
+    /// The wait after tokens that died before their time; a token that works is no reason to forget it.
+    mourning: Backoff,
     last: Option<VaultError>,
 }
 
 impl Session {
-    /// A session that has not begun.
-    pub(super) fn new(wire: Arc<Wire>, approle: AppRole, errors: Arc<VaultErrors>) -> Session {
+    /// A session that has not begun, by logins of this `way` over a wire in their namespace.
+    pub(super) fn new(
+        (wire, way): (Wire, Login),
+        memory: Arc<Memory>,
+        errors: Arc<VaultErrors>,
+    ) -> Session {
         Session(Arc::new(Shared {
             wire,
-            approle,
+            way,
+            memory,
             token: ArcSwapOption::empty(),
             login: Flight::new(),
             rest: Mutex::default(),
+            retired: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             errors,
         }))
@@ -87,7 +101,7 @@ impl Session {
     /// # Errors
     ///
     /// Why the login failed, at once while the wait after a failed one lasts.
-    pub(super) async fn token(&self) -> Login {
+    pub(super) async fn token(&self) -> Had {
         match self.0.usable() {
             Some(token) => Ok(token),
             None => wait_for(self.0.board(|shared| shared.known())).await,
@@ -109,7 +123,7 @@ impl Session {
     /// # Errors
     ///
     /// [`VaultError::Denied`] when the token lives, so that it is the policy that says no.
-    pub(super) async fn doubt(&self, token: &Arc<Token>, refusal: &Answer) -> Login {
+    pub(super) async fn doubt(&self, token: &Arc<Token>, refusal: &Answer) -> Had {
         if names_the_token(refusal) {
             self.0.bury(token);
         } else if self.lives(token).await? {
@@ -119,12 +133,45 @@ impl Session {
         self.token().await
     }
 
-    /// Gives the token back, which ends its leases too. The session gives none after this. Takes at most 5 s.
+    /// Whether the tokens are the gate's own: then giving one back ends all leases that were made with it.
+    pub(super) fn owned(&self) -> bool {
+        self.0.way.gives_own_tokens()
+    }
+
+    /// Notes that another session takes the place of this one: what was got with its token should be got anew, and
+    /// nobody looks after it any more.
+    pub(super) fn retire(&self) {
+        self.0.retired.store(true, Ordering::SeqCst);
+        if let Some(token) = &*self.0.token.load() {
+            token.supersede();
+        }
+    }
+
+    /// Whether leases are held that end with its token.
+    pub(super) fn leased(&self) -> bool {
+        let token = self.0.token.load();
+        token
+            .as_ref()
+            .is_some_and(|token| token.leased(Instant::now()))
+    }
+
+    /// Gives the token back if it is the gate's own, which ends its leases too. The session gives none after this.
+    /// Takes at most 5 s.
     pub(super) async fn close(&self) {
+        if let Some(token) = self.end()
+            && self.owned()
+        {
+            self.give_back(&token).await;
+        }
+    }
+
+    /// The session gives no token after this; the last one is left to lapse.
+    pub(super) fn end(&self) -> Option<Arc<Token>> {
         self.0.closed.store(true, Ordering::SeqCst);
-        let Some(token) = self.0.token.swap(None) else {
-            return;
-        };
+        self.0.token.swap(None)
+    }
+
+    async fn give_back(&self, token: &Token) {
         token.bury();
         let request = RevokeTokenSelfRequest {};
         let revoke = self.0.wire.ask(&request, Some(token.header()));
@@ -145,7 +192,7 @@ impl Session {
     }
 }
 
-async fn wait_for(seat: Seat<Login>) -> Login {
+async fn wait_for(seat: Seat<Had>) -> Had {
     seat.outcome().await.unwrap_or(Err(VaultError::TimedOut))
 }
 
@@ -157,6 +204,29 @@ fn names_the_token(refusal: &Answer) -> bool {
         .any(|error| error.contains("invalid token"))
 }
 
+impl Rest {
+    /// What is left of the longest wait.
+    fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.backoff
+            .remaining(now)
+            .max(self.mourning.remaining(now))
+    }
+
+    /// Counts a token that the server ended; whether there were too many that died early.
+    fn mourns(&mut self, early: bool, now: Instant) -> bool {
+        if !early {
+            (self.early_deaths, self.mourning) = (0, Backoff::default());
+            return false;
+        }
+        self.early_deaths = self.early_deaths.saturating_add(1);
+        let often = self.early_deaths > EARLY_DEATHS_MAX;
+        if often {
+            self.mourning.fail(now, AWAY_WAIT_MAX, None);
+        }
+        often
+    }
+}
+
 impl Shared {
     fn usable(&self) -> Option<Arc<Token>> {
         self.token
@@ -165,7 +235,7 @@ impl Shared {
     }
 
     /// What needs no login to be known.
-    fn known(&self) -> Option<Login> {
+    fn known(&self) -> Option<Had> {
         match self.usable() {
             Some(token) => Some(Ok(token)),
             None => self.resting(),
@@ -173,22 +243,22 @@ impl Shared {
     }
 
     /// The reason why no login is tried now.
-    fn resting(&self) -> Option<Login> {
+    fn resting(&self) -> Option<Had> {
         if self.closed.load(Ordering::SeqCst) {
             return Some(Err(VaultError::Closed));
         }
         let rest = self.rest();
-        rest.backoff.remaining(Instant::now())?;
+        rest.remaining(Instant::now())?;
         rest.last.clone().map(Err)
     }
 
-    fn board(self: &Arc<Self>, ready: impl FnOnce(&Shared) -> Option<Login>) -> Seat<Login> {
+    fn board(self: &Arc<Self>, ready: impl FnOnce(&Shared) -> Option<Had>) -> Seat<Had> {
         self.login
             .board(|| ready(self), || Arc::clone(self).log_in())
     }
 
-    async fn log_in(self: Arc<Self>) -> Login {
-        match self.try_log_in().await {
+    async fn log_in(self: Arc<Self>) -> Had {
+        match self.way.ask(&self.wire, &self.memory).await {
             Ok(token) => self.begin(token),
             Err(error) => {
                 self.fail(&error);
@@ -197,27 +267,11 @@ impl Shared {
         }
     }
 
-    /// Asks once. The files are read each time, because whoever rotates them tells nobody.
-    async fn try_log_in(&self) -> Result<Token, VaultError> {
-        let role_id = file::read_shared(&self.approle.role_id).await?;
-        let secret_id = file::read(&self.approle.secret_id).await?;
-        let mut request = LoginWithApproleRequest {
-            mount: self.approle.mount.clone(),
-            role_id: role_id.expose().to_owned(),
-            secret_id: secret_id.expose().to_owned(),
-        };
-        let asked = Instant::now();
-        let answer = self.wire.ask(&request, None).await;
-        request.secret_id.zeroize();
-        let answer = answer?;
-        match answer.status {
-            200 => Token::new(answer.envelope::<IgnoredAny>()?.auth, asked),
-            400 | 401 | 403 | 404 => Err(VaultError::BadLogin),
-            0..=199 | 201..=399 | 402 | 405.. => Err(answer.fault()),
+    fn begin(self: &Arc<Self>, token: Token) -> Had {
+        if let Some(current) = self.usable().filter(|current| current.is(&token)) {
+            // A file that was not renewed yet.
+            return Ok(current);
         }
-    }
-
-    fn begin(self: &Arc<Self>, token: Token) -> Login {
         let token = Arc::new(token);
         if let Some(last) = self.token.swap(Some(Arc::clone(&token))) {
             last.supersede();
@@ -254,19 +308,22 @@ impl Shared {
         let mut rest = self.rest();
         rest.backoff.fail(now, longest, error.retry_after());
         rest.last = Some(error.clone());
-        let retry_in = rest.backoff.remaining(now).unwrap_or_default();
+        let retry_in = rest.remaining(now).unwrap_or_default();
         drop(rest);
         tracing::warn!(%error, retry_in_s = retry_in.as_secs_f32(), "login to vault failed");
     }
 
-    /// Marks `token` as one that the server does not know. A token that never worked counts as a failed login, so
-    /// that a server that refuses what it gives is not asked for tokens without a pause.
+    /// Marks `token` as one that the server does not know. A token that never worked counts as a failed login, and so
+    /// does one of several that died soon: a server that ends what it gives is not asked for tokens without a pause.
     fn bury(&self, token: &Token) {
         if !token.bury() {
             return;
         }
         tracing::warn!("vault does not know the gate's token any more");
-        if !token.proven() {
+        let now = Instant::now();
+        let early = token.age(now) < TOKEN_AGE_MIN;
+        let often = self.rest().mourns(early, now);
+        if !token.proven() || often {
             self.fail(&VaultError::TokenRefused);
         }
     }

@@ -13,14 +13,16 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderValue;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{
     super::flight::Flight,
-    envelope::{Auth, Text},
+    envelope::{Auth, Envelope},
     error::VaultError,
     parent::Parent,
+    warnings::{self, Warnings},
 };
 use crate::secret::{Secret, Term};
 
@@ -34,6 +36,10 @@ const ROOT: &str = "root";
 pub(super) struct Token {
     header: HeaderValue,
     renewable: bool,
+    born: Instant,
+    /// What the server gave last, from then on.
+    granted: Mutex<Duration>,
+    capped: AtomicBool,
     term: Mutex<Term>,
     parent: Arc<Parent>,
     proven: AtomicBool,
@@ -48,17 +54,36 @@ impl Token {
     ///
     /// [`VaultError::Malformed`] without a token; [`VaultError::TokenUnfit`] for one that never ends, that ends
     /// after a number of uses, that waits for a second factor, or that may do everything.
-    pub(super) fn new(auth: Option<Auth>, asked: Instant) -> Result<Token, VaultError> {
-        let auth = auth.ok_or(VaultError::Malformed("the login gave no token"))?;
-        if let Some(why) = unfit(&auth) {
-            return Err(VaultError::TokenUnfit(why));
-        }
-        let term = Term::new(asked, SystemTime::now(), duration(&auth));
+    pub(super) fn new(grant: Grant, asked: Instant) -> Result<Token, VaultError> {
+        let mut auth = grant.auth.ok_or(NO_TOKEN)?;
+        refuse_unfit(&auth)?;
+        let text = auth.client_token.take().ok_or(NO_TOKEN)?;
+        let text = Secret::from_outside(text.0).map_err(|_| NO_TOKEN)?;
+        let token = Token::held(header(&text)?, &auth, asked)?;
+        token.capped.store(grant.capped, Ordering::Release);
+        Ok(token)
+    }
+
+    /// The token that `header` shows, which the server described at `asked`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnfit`] as in [`Token::new`].
+    pub(super) fn held(
+        header: HeaderValue,
+        auth: &Auth,
+        asked: Instant,
+    ) -> Result<Token, VaultError> {
+        refuse_unfit(auth)?;
+        let term = Term::new(asked, SystemTime::now(), duration(auth));
         let length = term.remaining(asked);
         let batch = auth.token_type.as_deref() == Some(BATCH);
         Ok(Token {
             renewable: auth.renewable.unwrap_or_default() && !batch,
-            header: header(auth.client_token)?,
+            header,
+            born: asked,
+            granted: Mutex::new(length),
+            capped: AtomicBool::new(false),
             parent: Arc::new(Parent::new(asked, asked + length)),
             term: Mutex::new(term),
             proven: AtomicBool::new(false),
@@ -69,6 +94,11 @@ impl Token {
     /// The header value that shows the token; marked sensitive.
     pub(super) fn header(&self) -> &HeaderValue {
         &self.header
+    }
+
+    /// Whether both are the same at the server.
+    pub(super) fn is(&self, other: &Token) -> bool {
+        self.header == other.header
     }
 
     /// Whether it can be renewed at all.
@@ -91,15 +121,35 @@ impl Token {
     /// # Errors
     ///
     /// [`VaultError::TokenUnfit`] when the renewal gave no time: it is never taken for "without end".
-    pub(super) fn extend(&self, auth: Option<Auth>, asked: Instant) -> Result<(), VaultError> {
-        let length = auth.as_ref().map(duration).unwrap_or_default();
+    pub(super) fn extend(&self, grant: &Grant, asked: Instant) -> Result<(), VaultError> {
+        let length = grant.auth.as_ref().map(duration).unwrap_or_default();
         if length.is_zero() {
             return Err(VaultError::TokenUnfit("was renewed for no time"));
         }
         let term = Term::new(asked, SystemTime::now(), length);
         self.parent.moves_to(asked + term.remaining(asked));
         *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term;
+        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        if grant.capped || length < *granted {
+            self.capped.store(true, Ordering::Release);
+        }
+        *granted = length;
         Ok(())
+    }
+
+    /// Whether the server gives it no more time than it has: another token must take its place.
+    pub(super) fn capped(&self) -> bool {
+        self.capped.load(Ordering::Acquire)
+    }
+
+    /// How long ago it was asked for.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+    }
+
+    /// Whether leases are held that end with it.
+    pub(super) fn leased(&self, now: Instant) -> bool {
+        Arc::strong_count(&self.parent) > 1 && self.parent.lives(now)
     }
 
     /// Whether the server was seen to refuse it.
@@ -113,7 +163,6 @@ impl Token {
     }
 
     /// What those who hold leases of it must know of it.
-    #[allow(dead_code, reason = "the leases of dynamic engines ask")]
     pub(super) fn parent(&self) -> Arc<Parent> {
         Arc::clone(&self.parent)
     }
@@ -144,30 +193,55 @@ impl fmt::Debug for Token {
     }
 }
 
-fn unfit(auth: &Auth) -> Option<&'static str> {
-    let policies = auth.policies.as_deref().unwrap_or_default();
-    if auth.mfa_requirement.is_some() {
-        Some("waits for a second factor")
-    } else if duration(auth).is_zero() {
-        Some("never ends")
-    } else if auth.num_uses.unwrap_or_default() > 0 {
-        Some("ends after a number of uses")
-    } else if policies.iter().any(|policy| policy == ROOT) {
-        Some("has the root policy")
-    } else {
-        None
+/// What the server gave at a login or a renewal.
+pub(super) struct Grant {
+    auth: Option<Auth>,
+    /// Whether it says that it would not give more.
+    capped: bool,
+}
+
+impl Grant {
+    /// What an answer gave; what it warns of is told.
+    pub(super) fn of(envelope: Envelope<IgnoredAny>, told: &Warnings) -> Grant {
+        let warned = envelope.warnings.unwrap_or_default();
+        told.tell(&warned);
+        Grant {
+            auth: envelope.auth,
+            capped: warnings::capped(&warned),
+        }
     }
+}
+
+const NO_TOKEN: VaultError = VaultError::Malformed("the login gave no token");
+
+fn refuse_unfit(auth: &Auth) -> Result<(), VaultError> {
+    let policies = auth.policies.as_deref().unwrap_or_default();
+    Err(VaultError::TokenUnfit(if auth.mfa_requirement.is_some() {
+        "waits for a second factor"
+    } else if policies.iter().any(|policy| policy == ROOT) {
+        "has the root policy"
+    } else if duration(auth).is_zero() {
+        "never ends"
+    } else if auth.num_uses.unwrap_or_default() > 0 {
+        "ends after a number of uses"
+    } else {
+        return Ok(());
+    }))
 }
 
 fn duration(auth: &Auth) -> Duration {
     Duration::from_secs(auth.lease_duration.unwrap_or_default())
 }
 
-fn header(token: Option<Text>) -> Result<HeaderValue, VaultError> {
-    const NONE: VaultError = VaultError::Malformed("the login gave no token");
-    let token = Secret::from_outside(token.ok_or(NONE)?.0).map_err(|_| NONE)?;
+/// The header value that shows a token; marked sensitive, and wiped with its last clone.
+///
+/// # Errors
+///
+/// [`VaultError::Malformed`] when no header can carry it.
+pub(super) fn header(token: &Secret) -> Result<HeaderValue, VaultError> {
     let bytes = Zeroizing::new(token.expose().as_bytes().to_vec());
-    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|_| NONE)?;
+    let header = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes));
+    let mut header = header.map_err(|_| NO_TOKEN)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -176,8 +250,18 @@ fn header(token: Option<Text>) -> Result<HeaderValue, VaultError> {
 mod tests {
     use super::*;
 
-    fn auth(json: &str) -> Option<Auth> {
-        Some(serde_json::from_str(json).unwrap())
+    fn auth(json: &str) -> Grant {
+        Grant {
+            auth: Some(serde_json::from_str(json).unwrap()),
+            capped: false,
+        }
+    }
+
+    fn nothing() -> Grant {
+        Grant {
+            auth: None,
+            capped: false,
+        }
     }
 
     fn refused(json: &str) -> VaultError {
@@ -185,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_an_end_or_with_a_count_is_refused() {
+    fn v10_a_token_without_an_end_or_with_a_count_is_refused() {
         for (json, why) in [
             (r#"{"client_token":"s.a","lease_duration":0}"#, "never ends"),
             (r#"{"client_token":"s.a"}"#, "never ends"),
@@ -209,7 +293,7 @@ mod tests {
     #[test]
     fn a_login_without_a_token_is_malformed() {
         let none = VaultError::Malformed("the login gave no token");
-        assert_eq!(Token::new(None, Instant::now()).unwrap_err(), none);
+        assert_eq!(Token::new(nothing(), Instant::now()).unwrap_err(), none);
         assert_eq!(refused(r#"{"lease_duration":60}"#), none);
         assert_eq!(refused(r#"{"client_token":"","lease_duration":60}"#), none);
         assert_eq!(
@@ -230,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_token_is_never_renewed() {
+    fn v16_a_batch_token_is_never_renewed() {
         let json =
             r#"{"client_token":"b.a","lease_duration":60,"renewable":true,"token_type":"batch"}"#;
         assert!(!Token::new(auth(json), Instant::now()).unwrap().renewable());
@@ -241,8 +325,26 @@ mod tests {
         let now = Instant::now();
         let token = Token::new(auth(r#"{"client_token":"s.a","lease_duration":60}"#), now).unwrap();
         let before = token.remaining(now);
-        assert!(token.extend(auth(r#"{"lease_duration":0}"#), now).is_err());
-        assert!(token.extend(None, now).is_err());
+        assert!(token.extend(&auth(r#"{"lease_duration":0}"#), now).is_err());
+        assert!(token.extend(&nothing(), now).is_err());
         assert_eq!(token.remaining(now), before);
+    }
+
+    #[test]
+    fn v15_a_token_that_gets_less_than_before_or_a_warning_is_to_be_replaced() {
+        let now = Instant::now();
+        let given = r#"{"client_token":"s.a","lease_duration":60}"#;
+        let token = Token::new(auth(given), now).unwrap();
+        token.extend(&auth(given), now).unwrap();
+        assert!(!token.capped());
+        token
+            .extend(&auth(r#"{"lease_duration":59}"#), now)
+            .unwrap();
+        assert!(token.capped());
+        let warned = Grant {
+            capped: true,
+            ..auth(given)
+        };
+        assert!(Token::new(warned, now).unwrap().capped());
     }
 }

@@ -25,6 +25,17 @@ pub(super) enum Step {
     Replace(Duration),
 }
 
+/// How much more time a token may be expected to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    /// As much as it has, again and again.
+    AsOften,
+    /// It came to the longest time that the server gives.
+    NoLonger,
+    /// It cannot be renewed at all.
+    Never,
+}
+
 impl Upkeep {
     /// For a token that was not looked after before.
     pub(super) fn new() -> Upkeep {
@@ -35,10 +46,11 @@ impl Upkeep {
         }
     }
 
-    /// What to do for a token that has `remaining` left after a login or a renewal that went well.
-    pub(super) fn granted(&mut self, remaining: Duration, renewable: bool) -> Step {
+    /// What to do for a token that has `remaining` left after a login or a renewal that went well, and of which this
+    /// may be expected.
+    pub(super) fn granted(&mut self, remaining: Duration, expected: More) -> Step {
         self.failures = 0;
-        if !renewable {
+        if expected == More::Never {
             return Step::Replace(remaining.mul_f64(between(0.75, 0.8)));
         }
         if remaining > self.longest {
@@ -49,7 +61,10 @@ impl Upkeep {
         if remaining.saturating_sub(pause) <= self.grace {
             return Step::Replace(Duration::ZERO);
         }
-        Step::Renew(pause)
+        match expected {
+            More::AsOften => Step::Renew(pause),
+            More::NoLonger | More::Never => Step::Replace(pause),
+        }
     }
 
     /// What to do for a token that has `remaining` left after a renewal that failed: again after 10 s, doubled up to
@@ -73,9 +88,9 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_token_of_an_hour_is_renewed_between_42_and_44_minutes() {
+    fn v12_a_token_of_an_hour_is_renewed_between_42_and_44_minutes() {
         for _ in 0..100 {
-            let Step::Renew(pause) = Upkeep::new().granted(HOUR, true) else {
+            let Step::Renew(pause) = Upkeep::new().granted(HOUR, More::AsOften) else {
                 panic!("an hour is long enough to be renewed");
             };
             assert!(
@@ -86,26 +101,52 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_came_to_its_longest_time_is_replaced() {
+    fn v13_a_token_that_came_to_its_longest_time_is_replaced() {
         let mut upkeep = Upkeep::new();
-        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
-        assert!(matches!(upkeep.granted(HOUR, true), Step::Renew(_)));
-        let step = upkeep.granted(HOUR / 3, true);
+        assert!(matches!(
+            upkeep.granted(HOUR, More::AsOften),
+            Step::Renew(_)
+        ));
+        assert!(matches!(
+            upkeep.granted(HOUR, More::AsOften),
+            Step::Renew(_)
+        ));
+        let step = upkeep.granted(HOUR / 3, More::AsOften);
         assert_eq!(step, Step::Replace(Duration::ZERO));
     }
 
     #[test]
-    fn a_token_that_cannot_be_renewed_is_replaced_before_its_end() {
-        let Step::Replace(pause) = Upkeep::new().granted(HOUR, false) else {
+    fn v15_a_token_that_gets_no_more_time_is_replaced_when_it_would_have_been_renewed() {
+        let mut upkeep = Upkeep::new();
+        let Step::Replace(pause) = upkeep.granted(HOUR, More::NoLonger) else {
+            panic!("a renewal would give nothing");
+        };
+        assert!((2520.0..=2640.0).contains(&pause.as_secs_f64()));
+    }
+
+    #[test]
+    fn v12_the_grace_is_drawn_anew_only_when_there_is_more_time() {
+        let mut upkeep = Upkeep::new();
+        upkeep.granted(HOUR, More::AsOften);
+        let grace = upkeep.grace;
+        upkeep.granted(HOUR, More::AsOften);
+        assert_eq!(upkeep.grace, grace);
+        upkeep.granted(10 * HOUR, More::AsOften);
+        assert!(upkeep.grace >= HOUR);
+    }
+
+    #[test]
+    fn v16_a_token_that_cannot_be_renewed_is_replaced_at_about_four_fifths() {
+        let Step::Replace(pause) = Upkeep::new().granted(HOUR, More::Never) else {
             panic!("it cannot be renewed");
         };
         assert!((0.75..=0.8).contains(&(pause.as_secs_f64() / 3600.0)));
     }
 
     #[test]
-    fn failed_renewals_are_spaced_out_and_end_in_a_login_before_the_end() {
+    fn v14_failed_renewals_are_spaced_out_and_end_in_a_login_before_the_end() {
         let mut upkeep = Upkeep::new();
-        upkeep.granted(HOUR, true);
+        upkeep.granted(HOUR, More::AsOften);
         let (mut left, mut tries) = (HOUR / 3, 0);
         let last = loop {
             match upkeep.failed(left) {

@@ -1,74 +1,134 @@
-//! The wire to Vault: one HTTP client, what goes out on it, and how much may come back.
+//! The wire to Vault: what goes out on it, with whose namespace, and when it is said a second time.
 //!
 //! vaultrs' request types give path, method and body, and its middleware the API version, the namespace and
 //! `X-Vault-Request`. Its executor is not used: that one follows redirects with the token, reads answers of any
 //! size and loses `Retry-After`. What an answer means is not decided here.
 
-use std::{error::Error, io, net::IpAddr, sync::Arc, time::Duration};
+mod link;
+mod redirect;
+mod repeat;
 
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Uri, header::RETRY_AFTER};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{HOST, LOCATION, RETRY_AFTER},
+    uri::Authority,
+};
 use rustify::endpoint::{Endpoint, MiddleWare};
-use rustls::{CertificateError, ClientConfig, RootCertStore, pki_types::CertificateDer};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use vaultrs::api::EndpointMiddleware;
 use zeroize::Zeroizing;
 
-use super::{super::backoff::between, envelope::Answer, error::VaultError, path};
-
-/// From the first packet to the end of the TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// From the question to the last byte of the answer, a repetition included.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An answer with a longer body is refused.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+pub(super) use self::repeat::Repeat;
+use self::{
+    link::{CALL_TIMEOUT, body, encrypted, fault},
+    redirect::Redirects,
+};
+use super::{VaultSettings, envelope::Answer, error::VaultError, path};
 
 /// A server that asks for a longer rest is asked again after this one.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+/// A longer state of the server is not kept.
+const INDEX_BYTES_MAX: usize = 4096;
 
-/// A client for one Vault address. It holds no token and opens no connection until it is asked.
+/// What the settings call the namespace that has no name.
+const ROOT_NAMESPACE: &str = "root";
+
+const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
+const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
+const FORWARD: HeaderValue = HeaderValue::from_static("forward-active-node");
+
+/// A client for one Vault address and one namespace. It holds no token and opens no connection until it is asked.
 pub(super) struct Wire {
-    http: reqwest::Client,
-    base: String,
+    link: Arc<Link>,
     dress: EndpointMiddleware,
 }
 
+/// What the wires of one address have in common.
+struct Link {
+    http: reqwest::Client,
+    base: String,
+    /// What the server is called in HTTP, where it has another name in TLS.
+    host: Option<HeaderValue>,
+    redirects: Redirects,
+    /// The latest state that the server was seen in: a standby that is behind it sends the question on.
+    index: ArcSwapOption<HeaderValue>,
+}
+
+/// A question that brought no answer.
+struct Failed {
+    error: VaultError,
+    /// The connection was not made, or it broke.
+    broken: bool,
+    /// The question may have come to the server.
+    sent: bool,
+}
+
+impl Failed {
+    /// The server answered, and what it said is of no use.
+    fn answered(error: VaultError) -> Failed {
+        Failed {
+            error,
+            broken: false,
+            sent: true,
+        }
+    }
+
+    fn unsent(error: VaultError) -> Failed {
+        Failed {
+            error,
+            broken: false,
+            sent: false,
+        }
+    }
+}
+
 impl Wire {
-    /// A client that trusts `roots` and no others.
+    /// A client for the secrets of `settings`, which trusts their roots and no others.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Settings`] says what is wrong with the address, the roots or the namespace.
-    pub(super) fn new(
-        address: &Uri,
-        roots: &[CertificateDer<'static>],
-        namespace: Option<String>,
-    ) -> Result<Wire, VaultError> {
-        let encrypted = encrypted(address)?;
-        if encrypted && roots.is_empty() {
-            return Err(VaultError::Settings(
-                "an https address needs a CA certificate",
-            ));
-        }
-        let namespace = namespace.filter(|name| !name.is_empty());
-        if namespace.as_deref().is_some_and(|name| !path::plain(name)) {
+    /// [`VaultError::Settings`] says what cannot be used of them.
+    pub(super) fn new(settings: &VaultSettings) -> Result<Wire, VaultError> {
+        let is_encrypted = encrypted(&settings.address)?;
+        let (base, host) = names(&settings.address, settings.server_name.as_deref())?;
+        let link = Link {
+            http: link::client(settings)?,
+            base,
+            host,
+            redirects: Redirects::to(&settings.redirects, is_encrypted)?,
+            index: ArcSwapOption::empty(),
+        };
+        Wire::over(Arc::new(link), settings.namespace.as_deref())
+    }
+
+    /// The same for another namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Settings`] when it is not a plain path.
+    pub(super) fn within(&self, namespace: Option<&str>) -> Result<Wire, VaultError> {
+        Wire::over(Arc::clone(&self.link), namespace)
+    }
+
+    fn over(link: Arc<Link>, namespace: Option<&str>) -> Result<Wire, VaultError> {
+        let namespace = namespace.filter(|name| !matches!(*name, "" | ROOT_NAMESPACE));
+        if namespace.is_some_and(|name| !path::plain(name)) {
             return Err(VaultError::Settings("the namespace is not a plain path"));
         }
-        Ok(Wire {
-            http: client(roots, encrypted)?,
-            base: address.to_string(),
-            dress: EndpointMiddleware {
-                // The token goes in as a header marked sensitive, which this middleware does not do.
-                token: String::new(),
-                version: "v1".to_owned(),
-                wrap: None,
-                namespace,
-            },
-        })
+        let dress = EndpointMiddleware {
+            // The token goes in as a header marked sensitive, which this middleware does not do.
+            token: String::new(),
+            version: "v1".to_owned(),
+            wrap: None,
+            namespace: namespace.map(str::to_owned),
+        };
+        Ok(Wire { link, dress })
     }
 
     /// Sends one request and reads its answer, whatever the status.
@@ -77,12 +137,51 @@ impl Wire {
         endpoint: &impl Endpoint,
         token: Option<&HeaderValue>,
     ) -> Result<Answer, VaultError> {
-        let request = self.request(endpoint, token)?;
-        let mut response = self
-            .http
-            .execute(request)
+        let answer = self.try_ask(endpoint, token).await;
+        answer.map_err(|failed| failed.error)
+    }
+
+    /// Like [`Wire::ask`] for a question that changes nothing: once more when the connection broke or the server
+    /// says that another moment is better.
+    pub(super) async fn ask_twice(
+        &self,
+        endpoint: &impl Endpoint,
+        token: &HeaderValue,
+    ) -> Result<Answer, VaultError> {
+        self.ask_again(endpoint, token, Repeat::Freely).await
+    }
+
+    /// Like [`Wire::ask`], and once more if `repeat` allows it, in the time of one call.
+    pub(super) async fn ask_again(
+        &self,
+        endpoint: &impl Endpoint,
+        token: &HeaderValue,
+        repeat: Repeat,
+    ) -> Result<Answer, VaultError> {
+        let begin = Instant::now();
+        let both = async {
+            let first = self.try_ask(endpoint, Some(token)).await;
+            let left = CALL_TIMEOUT.saturating_sub(begin.elapsed());
+            match repeat.pause(&first, left) {
+                None => first.map_err(|failed| failed.error),
+                Some(pause) => {
+                    sleep(pause).await;
+                    self.ask(endpoint, Some(token)).await
+                }
+            }
+        };
+        timeout(CALL_TIMEOUT, both)
             .await
-            .map_err(|error| fault(&error))?;
+            .unwrap_or(Err(VaultError::TimedOut))
+    }
+
+    async fn try_ask(
+        &self,
+        endpoint: &impl Endpoint,
+        token: Option<&HeaderValue>,
+    ) -> Result<Answer, Failed> {
+        let request = self.request(endpoint, token).map_err(Failed::unsent)?;
+        let mut response = self.link.send(request).await?;
         Ok(Answer {
             status: response.status().as_u16(),
             retry_after: retry_after(response.headers().get(RETRY_AFTER)),
@@ -90,45 +189,19 @@ impl Wire {
         })
     }
 
-    /// Like [`Wire::ask`] for a question that may be put twice: once more when the connection broke or the server
-    /// says that another moment is better.
-    pub(super) async fn ask_twice(
-        &self,
-        endpoint: &impl Endpoint,
-        token: &HeaderValue,
-    ) -> Result<Answer, VaultError> {
-        let both = async {
-            let first = self.ask(endpoint, Some(token)).await;
-            let again = match &first {
-                Ok(answer) => matches!(answer.status, 412 | 502 | 503),
-                Err(error) => *error == VaultError::Unreachable,
-            };
-            if !again {
-                return first;
-            }
-            sleep(Duration::from_millis(200).mul_f64(between(0.5, 1.0))).await;
-            self.ask(endpoint, Some(token)).await
-        };
-        timeout(CALL_TIMEOUT, both)
-            .await
-            .unwrap_or(Err(VaultError::TimedOut))
-    }
-
     fn request(
         &self,
         endpoint: &impl Endpoint,
         token: Option<&HeaderValue>,
     ) -> Result<reqwest::Request, VaultError> {
-        let built = endpoint.request(&self.base).and_then(|mut request| {
+        let built = endpoint.request(&self.link.base).and_then(|mut request| {
             self.dress.request(endpoint, &mut request)?;
             Ok(request)
         });
         // The error is not kept, because it may repeat the body.
         let request = built.map_err(|_| VaultError::Settings("the request cannot be built"))?;
         let mut request = request.map(|body| Bytes::from_owner(Zeroizing::new(body)));
-        if let Some(token) = token {
-            request.headers_mut().insert(X_VAULT_TOKEN, token.clone());
-        }
+        self.link.dress(request.headers_mut(), token);
         let mut request = reqwest::Request::try_from(request)
             .map_err(|_| VaultError::Settings("the request cannot be built"))?;
         // The request types leave a lone `?` behind when they have no parameters.
@@ -139,83 +212,70 @@ impl Wire {
     }
 }
 
-/// Whether the address is https. In clear only the machine itself is spoken to.
-fn encrypted(address: &Uri) -> Result<bool, VaultError> {
-    let authority = address
-        .authority()
-        .map_or("", |authority| authority.as_str());
-    let bare = matches!(address.path(), "" | "/") && address.query().is_none();
-    if authority.is_empty() || authority.contains('@') || !bare {
-        return Err(VaultError::Settings(
-            "the address is a scheme, a host and a port, nothing more",
-        ));
-    }
-    match address.scheme_str() {
-        Some("https") => Ok(true),
-        Some("http") if loopback(address.host()) => Ok(false),
-        Some(_) | None => Err(VaultError::Settings(
-            "the address is https; http is for loopback addresses only",
-        )),
-    }
-}
-
-fn loopback(host: Option<&str>) -> bool {
-    let host = host.unwrap_or_default();
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    bare.unwrap_or(host)
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
-}
-
-fn client(
-    roots: &[CertificateDer<'static>],
-    https_only: bool,
-) -> Result<reqwest::Client, VaultError> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(roots)?)
-        .https_only(https_only)
-        .redirect(reqwest::redirect::Policy::none())
-        // The environment must not send tokens through a proxy, and least of all through this one.
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT)
-        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|_| VaultError::Settings("no HTTP client can be made of the settings"))
-}
-
-fn tls(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, VaultError> {
-    let mut store = RootCertStore::empty();
-    for root in roots {
-        store
-            .add(root.clone())
-            .map_err(|_| VaultError::Settings("a CA certificate cannot be used as a root"))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| VaultError::Settings("the TLS library offers no protocol version"))?;
-    Ok(config.with_root_certificates(store).with_no_client_auth())
-}
-
-/// The body of an answer, in memory that is wiped; what the HTTP and TLS libraries buffer is not.
-async fn body(response: &mut reqwest::Response) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    const TOO_LARGE: VaultError = VaultError::Malformed("it is too large");
-    let announced = response.content_length().unwrap_or_default();
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > BODY_BYTES_MAX {
-        return Err(TOO_LARGE);
-    }
-    let mut body = Zeroizing::new(Vec::with_capacity(announced));
-    while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(TOO_LARGE);
+impl Link {
+    fn dress(&self, headers: &mut HeaderMap, token: Option<&HeaderValue>) {
+        if let Some(token) = token {
+            headers.insert(X_VAULT_TOKEN, token.clone());
         }
-        body.extend_from_slice(&chunk);
+        if let Some(host) = &self.host {
+            headers.insert(HOST, host.clone());
+        }
+        if let Some(index) = self.index.load_full() {
+            headers.insert(X_VAULT_INDEX, (*index).clone());
+            headers.insert(X_VAULT_INCONSISTENT, FORWARD);
+        }
     }
-    Ok(body)
+
+    /// The head of the answer; one redirect to a known server is followed on the way.
+    async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, Failed> {
+        let again = match self.redirects.none() {
+            true => None,
+            false => request.try_clone(),
+        };
+        let response = self.exchange(request).await?;
+        let sent_on = again.and_then(|mut again| {
+            let location = response.headers().get(LOCATION).map(HeaderValue::as_bytes);
+            let status = response.status().as_u16();
+            *again.url_mut() = self.redirects.follow(status, location, again.url())?;
+            again.headers_mut().remove(HOST);
+            Some(again)
+        });
+        match sent_on {
+            Some(again) => self.exchange(again).await,
+            None => Ok(response),
+        }
+    }
+
+    async fn exchange(&self, request: reqwest::Request) -> Result<reqwest::Response, Failed> {
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|error| fault(&error))?;
+        if let Some(index) = response.headers().get(X_VAULT_INDEX)
+            && index.len() <= INDEX_BYTES_MAX
+        {
+            self.index.store(Some(Arc::new(index.clone())));
+        }
+        Ok(response)
+    }
+}
+
+/// Where requests go, and what `Host` they carry if that is another name.
+fn names(
+    address: &Uri,
+    server_name: Option<&str>,
+) -> Result<(String, Option<HeaderValue>), VaultError> {
+    let (Some(name), Some(authority)) = (server_name, address.authority()) else {
+        return Ok((address.to_string(), None));
+    };
+    let unusable = |_| VaultError::Settings("the server's name cannot be used");
+    let renamed = match authority.port() {
+        Some(port) => format!("{name}:{port}"),
+        None => name.to_owned(),
+    };
+    let renamed: Authority = renamed.parse().map_err(unusable)?;
+    let scheme = address.scheme_str().unwrap_or_default();
+    let host = HeaderValue::from_str(authority.as_str())
+        .map_err(|_| VaultError::Settings("the address cannot be used"))?;
+    Ok((format!("{scheme}://{renamed}/"), Some(host)))
 }
 
 /// Whole seconds as in RFC 9110 section 10.2.3; the form with a date is not used by Vault.
@@ -224,114 +284,5 @@ fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
-/// Whose fault a failed exchange is. The error itself goes no further: its texts repeat what the server sent.
-fn fault(error: &reqwest::Error) -> VaultError {
-    if error.is_timeout() {
-        return VaultError::TimedOut;
-    }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(this) = cause {
-        if let Some(tls) = this.downcast_ref() {
-            return tls_fault(tls);
-        }
-        // An I/O error does not count what it wraps among its sources.
-        cause = match this
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(wrapped) => Some(wrapped),
-            None => this.source(),
-        };
-    }
-    VaultError::Unreachable
-}
-
-fn tls_fault(error: &rustls::Error) -> VaultError {
-    let rustls::Error::InvalidCertificate(why) = error else {
-        return VaultError::Unreachable;
-    };
-    VaultError::Untrusted(match why {
-        CertificateError::UnknownIssuer => "its issuer is none of ours",
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is for another name"
-        }
-        _ => "it did not pass verification",
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(address: &'static str, namespace: Option<&str>) -> Option<VaultError> {
-        Wire::new(
-            &Uri::from_static(address),
-            &[],
-            namespace.map(str::to_owned),
-        )
-        .err()
-    }
-
-    #[test]
-    fn speaks_in_clear_with_the_machine_itself_only() {
-        for address in [
-            "http://127.0.0.1:8200",
-            "http://127.8.0.1:8200/",
-            "http://[::1]:8200",
-        ] {
-            assert_eq!(refusal(address, None), None, "{address}");
-        }
-        for address in [
-            "http://vault.example.org:8200",
-            "http://localhost:8200",
-            "http://10.0.0.1:8200",
-            "http://127.0.0.1.example.org",
-        ] {
-            let refused = refusal(address, None);
-            assert!(
-                matches!(refused, Some(VaultError::Settings(_))),
-                "{address}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_address_has_no_user_no_path_and_no_query() {
-        for address in [
-            "http://user:pass@127.0.0.1:8200",
-            "http://127.0.0.1:8200/vault",
-            "http://127.0.0.1:8200/?a=b",
-            "/v1",
-        ] {
-            let refused = refusal(address, None);
-            assert!(
-                matches!(refused, Some(VaultError::Settings(_))),
-                "{address}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_https_address_needs_a_root() {
-        assert!(refusal("https://127.0.0.1:8200", None).is_some());
-    }
-
-    #[test]
-    fn a_namespace_is_a_plain_path() {
-        assert_eq!(refusal("http://127.0.0.1:8200", Some("team/a")), None);
-        assert_eq!(refusal("http://127.0.0.1:8200", Some("")), None);
-        assert!(refusal("http://127.0.0.1:8200", Some("team\r\nx: y")).is_some());
-        assert!(refusal("http://127.0.0.1:8200", Some("../root")).is_some());
-    }
-
-    #[test]
-    fn a_rest_is_counted_in_seconds_and_bounded() {
-        let parsed = |text| retry_after(Some(&HeaderValue::from_static(text)));
-        assert_eq!(parsed("9"), Some(Duration::from_secs(9)));
-        assert_eq!(parsed("86400"), Some(RETRY_AFTER_MAX));
-        assert_eq!(parsed("-1"), None);
-        assert_eq!(parsed("Wed, 21 Oct 2026 07:28:00 GMT"), None);
-        assert_eq!(retry_after(None), None);
-    }
-}
+mod tests;

@@ -40,7 +40,6 @@ impl World {
         });
         let double = double.await;
         let (vault, dir) = double.client();
-        let vault = Arc::new(vault);
         World {
             entries: (0..ENTRIES).map(|n| entry(&vault, n)).collect(),
             double,

@@ -113,7 +113,7 @@ impl Double {
         double
     }
 
-    pub(super) fn client(&self) -> (Vault, TempDir) {
+    pub(super) fn client(&self) -> (Arc<Vault>, TempDir) {
         client(&self.address, Vec::new())
     }
 

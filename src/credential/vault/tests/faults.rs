@@ -38,21 +38,6 @@ async fn nothing_is_sent_before_somebody_asks() {
 }
 
 #[tokio::test]
-async fn every_request_says_that_it_is_meant_for_vault_and_for_which_namespace() {
-    let double = Double::honest().await;
-    let (vault, _dir) = double.client();
-    read(&vault).await.unwrap();
-    vault.close().await;
-    let seen = double.seen();
-    assert_eq!(seen.len(), 3);
-    for seen in seen {
-        assert_eq!(seen.headers["x-vault-request"], "true");
-        assert_eq!(seen.headers["x-vault-namespace"], "team-a");
-        assert_eq!(seen.token().is_empty(), seen.path == LOGIN);
-    }
-}
-
-#[tokio::test]
 async fn the_login_sends_both_ids_without_their_newlines() {
     let double = Double::honest().await;
     let (vault, _dir) = double.client();
@@ -91,19 +76,21 @@ async fn a_server_that_wants_fewer_calls_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_sealed_server_is_asked_twice_and_no_more() {
+async fn v03_a_sealed_server_is_asked_twice_and_no_more() {
     let (error, asked) = outcome(|| Reply::errors(503, "Vault is sealed")).await;
     assert_eq!((error, asked), (VaultError::Sealed, 2));
 }
 
 #[tokio::test]
-async fn a_moment_of_trouble_is_outlived_by_asking_again() {
+async fn v03_a_moment_of_trouble_is_outlived_by_asking_again() {
     type Trouble = fn() -> Reply;
-    let troubles: [Trouble; 4] = [
+    let troubles: [Trouble; 6] = [
         || Reply::Hangup,
         || Reply::errors(412, "index not present"),
         || Reply::Answer(502, "", "<html>".into()),
         || Reply::errors(503, "maintenance"),
+        || Reply::errors(500, "internal error"),
+        || Reply::Answer(429, "Retry-After: 1\r\n", String::new()),
     ];
     for trouble in troubles {
         let asked = AtomicUsize::new(0);
@@ -151,7 +138,7 @@ async fn an_answer_that_is_none_is_malformed() {
 }
 
 #[tokio::test]
-async fn an_answer_of_ten_megabytes_is_refused_announced_or_not() {
+async fn v05_an_answer_of_ten_megabytes_is_refused_announced_or_not() {
     let too_large = VaultError::Malformed("it is too large");
     let announced = || Reply::Answer(200, "", " ".repeat(10_000_000));
     assert_eq!(outcome(announced).await.0, too_large);
@@ -159,7 +146,7 @@ async fn an_answer_of_ten_megabytes_is_refused_announced_or_not() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_token_goes_nowhere() {
+async fn v02_a_redirect_is_not_followed_and_the_token_goes_nowhere() {
     let elsewhere = Double::honest().await;
     let location: &'static str = format!("Location: {}{SECRET}\r\n", elsewhere.address).leak();
     for status in [301, 302, 307, 308] {
@@ -217,11 +204,16 @@ async fn v24_deleted_absent_and_unmounted_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_denied_path_is_left_alone_for_half_a_minute() {
+async fn v18_a_denied_path_is_left_alone_for_half_a_minute() {
     let denied =
         |seen: &Seen| (seen.path == SECRET).then(|| Reply::errors(403, "permission denied"));
     let double = Double::scripted(denied).await;
     let (vault, _dir) = double.client();
+    vault.fetch(&kv2("secret", "b")).await.unwrap();
+    // No standby can be behind any more.
+    pause();
+    advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
     for _ in 0..10 {
         assert_eq!(read(&vault).await, Err(VaultError::Denied));
     }
@@ -239,6 +231,24 @@ async fn a_denied_path_is_left_alone_for_half_a_minute() {
     assert_eq!(read(&vault).await, Err(VaultError::Denied));
     assert_eq!(double.count(SECRET), 2);
     assert!(vault.fetch(&kv2("secret", "b")).await.is_ok());
+}
+
+#[tokio::test]
+async fn v18_a_standby_that_is_behind_is_given_time_after_a_login() {
+    for status in [403, 404] {
+        let asked = AtomicUsize::new(0);
+        let double = Double::scripted(move |seen| {
+            let behind = seen.path == SECRET && asked.fetch_add(1, Ordering::SeqCst) < 3;
+            behind.then(|| Reply::errors(status, "not yet"))
+        });
+        let double = double.await;
+        let (vault, _dir) = double.client();
+        let begin = std::time::Instant::now();
+        assert_eq!(read(&vault).await.as_deref(), Ok("s3cret"));
+        let took = begin.elapsed().as_secs_f64();
+        assert!((1.5..4.0).contains(&took), "{took}");
+        assert_eq!((double.count(SECRET), double.count(LOOKUP)), (4, 0));
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,9 @@ fn user() -> Reply {
 }
 
 /// A server that has `reply` for renewals.
-async fn renewing(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Double, Vault, TempDir) {
+async fn renewing(
+    reply: impl Fn() -> Reply + Send + Sync + 'static,
+) -> (Double, Arc<Vault>, TempDir) {
     let double = Double::scripted(move |seen| (seen.path == RENEW_LEASE).then(&reply)).await;
     let (vault, dir) = double.client();
     (double, vault, dir)
@@ -138,7 +140,6 @@ async fn a_lease_that_is_given_up_is_revoked_although_the_server_is_away_for_a_m
     });
     let double = double.await;
     let (vault, _dir) = double.client();
-    let vault = Arc::new(vault);
     vault.fetch(&login()).await.unwrap();
     vault.give_up(lease(), Duration::ZERO);
     double.until(REVOKE_LEASE, 3).await;
@@ -155,7 +156,6 @@ async fn a_lease_is_revoked_once_however_often_it_is_given_up() {
     });
     let double = double.await;
     let (vault, _dir) = double.client();
-    let vault = Arc::new(vault);
     vault.fetch(&login()).await.unwrap();
     for _ in 0..5 {
         vault.give_up(lease(), Duration::ZERO);

@@ -32,10 +32,9 @@ impl World {
         let (role_id, secret_id) = server.role("gate", POLICY, ttl).await;
         let dir = TempDir::new().unwrap();
         let settings = VaultSettings {
-            address: server.address.parse().unwrap(),
             ca: vec![server.ca.clone()],
-            namespace: None,
-            approle: approle(dir.path(), &role_id, &secret_id),
+            login: approle(dir.path(), &role_id, &secret_id),
+            ..settings_of(&server.address)
         };
         World {
             server,
@@ -135,10 +134,9 @@ async fn a_wrong_secret_id_is_a_bad_login() {
 async fn a_server_with_another_certificate_is_untrusted() {
     let (world, other) = (World::start().await, OpenBao::start().await);
     let settings = VaultSettings {
-        address: world.server.address.parse().unwrap(),
         ca: vec![other.ca.clone()],
-        namespace: None,
-        approle: approle(world.dir.path(), "role", "secret"),
+        login: approle(world.dir.path(), "role", "secret"),
+        ..settings_of(&world.server.address)
     };
     let vault = Vault::new(settings, Arc::default()).unwrap();
     let refused = vault.fetch(&kv2("secret", "team/github")).await;
@@ -149,7 +147,7 @@ async fn a_server_with_another_certificate_is_untrusted() {
 }
 
 #[tokio::test]
-async fn a_hundred_whose_token_was_revoked_share_one_login() {
+async fn v18_a_hundred_whose_token_was_revoked_share_one_login() {
     let world = Arc::new(World::start().await);
     world.read("team/github").await.unwrap();
     world.server.revoke_logins().await;
@@ -256,4 +254,52 @@ async fn a_closed_client_leaves_no_token_behind() {
     assert_eq!(world.tokens().await.len(), 1);
     world.vault.close().await;
     assert_eq!(world.tokens().await.len(), 0);
+}
+
+#[tokio::test]
+async fn v15_a_token_that_came_to_its_longest_time_is_replaced_before_it_ends() {
+    let world = World::with_tokens_of("4s").await;
+    let role = r#"{"token_ttl":"4s","token_max_ttl":"6s","token_policies":"gate"}"#;
+    world.server.write("auth/approle/role/gate", role).await;
+    world.read("team/github").await.unwrap();
+    let first = world.tokens().await;
+    let both = loop {
+        let tokens = world.tokens().await;
+        if tokens.len() == 2 {
+            break tokens;
+        }
+    };
+    assert!(both.contains(&first[0]));
+    assert_eq!(world.read("team/github").await.as_deref(), Ok("first"));
+}
+
+#[tokio::test]
+async fn v03_a_quota_is_kept_to() {
+    let world = World::start().await;
+    let config = r#"{"enable_rate_limit_response_headers":true}"#;
+    world.server.write("sys/quotas/config", config).await;
+    world.read("team/github").await.unwrap();
+    let quota = r#"{"path":"secret/","rate":1,"interval":"60s"}"#;
+    world
+        .server
+        .write("sys/quotas/rate-limit/gate", quota)
+        .await;
+    world.read("team/github").await.unwrap();
+    let limited = world.read("team/github").await.unwrap_err();
+    assert!(
+        matches!(limited, VaultError::RateLimited { .. }),
+        "{limited}"
+    );
+    assert!(limited.retry_after() > Some(Duration::from_secs(5)));
+}
+
+#[tokio::test]
+async fn v18_a_permission_that_was_lost_is_a_denial_and_no_reason_to_log_in() {
+    let world = World::start().await;
+    world.read("team/github").await.unwrap();
+    later(Duration::from_secs(10)).await;
+    let nothing = r#"{"policy":"path \"other\" { capabilities = [\"read\"] }"}"#;
+    world.server.write("sys/policies/acl/gate", nothing).await;
+    assert_eq!(world.read("team/github").await, Err(VaultError::Denied));
+    assert_eq!(world.tokens().await.len(), 1);
 }

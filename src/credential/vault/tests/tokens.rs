@@ -29,16 +29,14 @@ async fn reads(vault: &Arc<Vault>, times: usize) -> usize {
 async fn a_hundred_who_come_first_share_one_login() {
     let double = Double::honest().await;
     let (vault, _dir) = double.client();
-    let vault = Arc::new(vault);
     assert_eq!(reads(&vault, 100).await, 100);
     assert_eq!(double.count(LOGIN), 1);
 }
 
 #[tokio::test]
-async fn a_hundred_whose_token_was_revoked_share_one_login() {
+async fn v18_a_hundred_whose_token_was_revoked_share_one_login() {
     let double = Double::honest().await;
     let (vault, _dir) = double.client();
-    let vault = Arc::new(vault);
     read(&vault).await.unwrap();
     double.revoke_all();
     assert_eq!(reads(&vault, 100).await, 100);
@@ -53,14 +51,13 @@ async fn a_server_that_refuses_what_it_gives_is_not_asked_for_more() {
     };
     let double = Double::scripted(refuses).await;
     let (vault, _dir) = double.client();
-    let vault = Arc::new(vault);
     assert_eq!(reads(&vault, 100).await, 0);
     assert_eq!(read(&vault).await, Err(VaultError::TokenRefused));
     assert_eq!(double.count(LOGIN), 1);
 }
 
 #[tokio::test]
-async fn a_refusal_that_names_the_token_needs_no_second_question() {
+async fn v18_a_refusal_that_names_the_token_needs_no_second_question() {
     let double = Double::scripted(|seen| {
         let old = seen.path == SECRET && seen.token() == "s.1";
         old.then(|| Reply::errors(403, "2 errors occurred: permission denied, invalid token"))
@@ -73,7 +70,7 @@ async fn a_refusal_that_names_the_token_needs_no_second_question() {
 }
 
 #[tokio::test]
-async fn a_failed_login_is_not_repeated_before_its_wait_is_over() {
+async fn v09_a_failed_login_is_not_repeated_before_its_wait_is_over() {
     let good = Arc::new(AtomicBool::new(false));
     let works = Arc::clone(&good);
     let double = Double::scripted(move |seen| {
@@ -94,7 +91,7 @@ async fn a_failed_login_is_not_repeated_before_its_wait_is_over() {
 }
 
 #[tokio::test]
-async fn a_login_is_never_repeated_at_once() {
+async fn v09_a_login_is_never_repeated_at_once() {
     let troubled =
         |seen: &Seen| (seen.path == LOGIN).then(|| Reply::Answer(502, "", String::new()));
     let double = Double::scripted(troubled).await;
@@ -120,7 +117,7 @@ async fn a_login_waits_as_long_as_the_server_asks() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_gate_must_not_use_is_not_used() {
+async fn v10_a_token_that_the_gate_must_not_use_is_not_used() {
     let endless = |seen: &Seen| {
         let body = r#"{"auth":{"client_token":"s.1","lease_duration":0}}"#;
         (seen.path == LOGIN).then(|| Reply::Answer(200, "", body.into()))
@@ -264,7 +261,6 @@ async fn later(time: Duration) {
 async fn a_token_goes_on_until_the_next_login_gave_another() {
     let (double, refuses) = refusing_the_second().await;
     let (vault, dir) = double.client();
-    let vault = Arc::new(vault);
     read(&vault).await.unwrap();
     let second = approle(dir.path(), "role-1\n", "secret-id-2\n");
     let second = settings(&double.address, Vec::new(), second);
@@ -276,9 +272,15 @@ async fn a_token_goes_on_until_the_next_login_gave_another() {
     assert_eq!(double.count(REVOKE), 0);
     refuses.store(false, Ordering::SeqCst);
     // longer than any wait between logins; nobody asks meanwhile
+    let logins = double.count(LOGIN);
     later(Duration::from_secs(600)).await;
-    double.until(REVOKE, 1).await;
-    assert_eq!(double.seen().last().unwrap().token(), "s.1");
+    double.until(LOGIN, logins + 1).await;
+    while double.count(REVOKE) == 0 {
+        later(REPLACED_FOR).await;
+        read(&vault).await.unwrap();
+    }
+    let revoked = double.seen().into_iter().find(|seen| seen.path == REVOKE);
+    assert_eq!(revoked.unwrap().token(), "s.1");
     read(&vault).await.unwrap();
     assert_ne!(double.seen().last().unwrap().token(), "s.1");
 }
@@ -288,7 +290,6 @@ async fn a_token_does_not_stand_in_at_another_server() {
     let old = Double::honest().await;
     let (next, _refuses) = refusing_the_second().await;
     let (vault, dir) = old.client();
-    let vault = Arc::new(vault);
     read(&vault).await.unwrap();
     let second = approle(dir.path(), "role-1\n", "secret-id-2\n");
     vault
@@ -296,4 +297,115 @@ async fn a_token_does_not_stand_in_at_another_server() {
         .unwrap();
     assert_eq!(read(&vault).await, Err(VaultError::BadLogin));
     assert_eq!(old.count(SECRET), 1);
+}
+
+#[tokio::test]
+async fn v17_a_token_is_not_given_back_while_leases_of_it_are_held() {
+    let double = Double::honest().await;
+    let (vault, dir) = double.client();
+    read(&vault).await.unwrap();
+    let parent = vault.line.load().session.at_hand().unwrap().parent();
+    let second = approle(dir.path(), "role-1\n", "secret-id-2\n");
+    vault
+        .adopt(settings(&double.address, Vec::new(), second))
+        .unwrap();
+    // Who held a token has another at once, and whoever has its leases is told.
+    double.until(LOGIN, 2).await;
+    while !parent.superseded() {
+        read(&vault).await.unwrap();
+    }
+    assert!(parent.lives(Instant::now()));
+    for _ in 0..4 {
+        later(REPLACED_FOR).await;
+        read(&vault).await.unwrap();
+    }
+    assert_eq!(double.count(REVOKE), 0);
+    drop(parent);
+    while double.count(REVOKE) == 0 {
+        later(REPLACED_FOR).await;
+        read(&vault).await.unwrap();
+    }
+    assert_eq!(double.count(LOGIN), 2);
+}
+
+#[tokio::test]
+async fn v14_backs_off_when_renewal_fails() {
+    let away = |seen: &Seen| (seen.path == RENEW).then(|| Reply::errors(503, "sealed"));
+    let double = Double::scripted(away).await;
+    let (vault, _dir) = double.client();
+    read(&vault).await.unwrap();
+    later(Duration::from_secs(2641)).await;
+    double.until(RENEW, 1).await;
+    let mut at_least = Duration::from_secs(5);
+    for tries in 2..5 {
+        // So that the answer came and the wait began; it is longer than this.
+        read(&vault).await.unwrap();
+        later(at_least - Duration::from_secs(1)).await;
+        read(&vault).await.unwrap();
+        assert_eq!(double.count(RENEW), tries - 1);
+        later(at_least * 2 + Duration::from_secs(1)).await;
+        double.until(RENEW, tries).await;
+        at_least *= 2;
+    }
+    assert_eq!((double.count(LOGIN), double.count(REVOKE)), (1, 0));
+}
+
+#[tokio::test]
+async fn v18_a_server_that_ends_what_it_gives_is_not_asked_for_more_and_more() {
+    let double = Double::honest().await;
+    let (vault, _dir) = double.client();
+    for _ in 0..20 {
+        // The end of a wait is not waited for.
+        let _ = read(&vault).await;
+        double.revoke_all();
+    }
+    assert_eq!(double.count(LOGIN), 3);
+}
+
+#[tokio::test]
+async fn a_gate_that_is_not_to_gives_nothing_back() {
+    let double = Double::honest().await;
+    let dir = TempDir::new().unwrap();
+    let login = approle(dir.path(), "role-1", "secret-id-1");
+    let settings = VaultSettings {
+        revoke_on_exit: false,
+        ..settings(&double.address, Vec::new(), login)
+    };
+    let vault = Arc::new(Vault::new(settings, Arc::default()).unwrap());
+    read(&vault).await.unwrap();
+    vault.close().await;
+    assert_eq!(read(&vault).await, Err(VaultError::Closed));
+    assert_eq!(double.count(REVOKE), 0);
+}
+
+#[tokio::test]
+async fn v31_leases_of_a_token_that_is_not_the_gates_own_are_ended_one_by_one() {
+    let double = Double::scripted(|seen| match seen.path.as_str() {
+        LOOKUP => {
+            let data = r#"{"data":{"ttl":60,"policies":["gate"]}}"#;
+            Some(Reply::Answer(200, "", data.into()))
+        }
+        "/v1/db/creds/ro" => {
+            let lease = r#""lease_id":"db/creds/ro/1","lease_duration":60,"renewable":true"#;
+            let data = r#""data":{"username":"u","password":"p"}"#;
+            Some(Reply::Answer(200, "", format!("{{{lease},{data}}}")))
+        }
+        "/v1/sys/leases/revoke" => Some(Reply::Answer(204, "", String::new())),
+        _ => None,
+    });
+    let double = double.await;
+    let dir = TempDir::new().unwrap();
+    let login = Login::TokenFile(file(dir.path(), "token", "s.others", 0o600));
+    let settings = settings(&double.address, Vec::new(), login);
+    let vault = Arc::new(Vault::new(settings, Arc::default()).unwrap());
+    let engine = Engine::Login {
+        mount: "db".into(),
+        role: "ro".into(),
+    };
+    vault.fetch(&engine).await.unwrap();
+    vault.close().await;
+    let ended = double.seen().pop().unwrap();
+    assert_eq!(ended.path, "/v1/sys/leases/revoke");
+    assert!(ended.body.contains("db/creds/ro/1"), "{}", ended.body);
+    assert_eq!(double.count(REVOKE), 0);
 }
