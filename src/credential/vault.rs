@@ -13,6 +13,7 @@ mod login;
 mod parent;
 mod path;
 mod rest;
+mod roles;
 mod session;
 mod settings;
 mod token;
@@ -22,7 +23,7 @@ mod wire;
 
 pub(crate) use engine::{Engine, Stored};
 pub(crate) use error::VaultError;
-pub(crate) use login::{AppRole, Certificate, Jwt, Login, SecretId};
+pub(crate) use login::{AppRole, Certificate, Jwt, Login, PerRole, SecretId};
 pub(crate) use parent::Parent;
 /// For those who read settings: what an [`Engine`] takes for a mount, a path and a role.
 pub(crate) use path::plain as plain_path;
@@ -40,8 +41,8 @@ use rustify::endpoint::Endpoint;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::{
-    envelope::Answer, leases::Leases, line::Line, login::Memory, rest::Rest, token::Token,
-    wire::Repeat,
+    envelope::Answer, leases::Leases, line::Line, login::Memory, rest::Rest, roles::Roles,
+    token::Token, wire::Repeat,
 };
 use super::{End, Fetched};
 use crate::metrics::VaultErrors;
@@ -74,6 +75,7 @@ pub(crate) struct Vault {
     leases: Leases,
     rest: Rest,
     memory: Arc<Memory>,
+    roles: Roles,
     errors: Arc<VaultErrors>,
 }
 
@@ -95,6 +97,7 @@ impl Vault {
             leases: Leases::default(),
             rest: Rest::default(),
             memory,
+            roles: Roles::default(),
             errors,
         })
     }
@@ -109,12 +112,15 @@ impl Vault {
     /// As [`Vault::new`]; nothing has changed then.
     pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
         let line = Line::new(settings, &self.memory, &self.errors)?;
-        let old = self.line.swap(Arc::new(line));
+        let (line, old) = {
+            let line = Arc::new(line);
+            (Arc::clone(&line), self.line.swap(line))
+        };
         self.denied().clear();
         self.rest.end();
         self.replaced().push(Arc::clone(&old));
         tokio::spawn(retire(Arc::downgrade(self), old));
-        Ok(())
+        self.adopt_for_roles(&line.settings)
     }
 
     /// The present value of what `engine` describes; what it is leased by is known here until it is given up or ends.
@@ -180,6 +186,11 @@ impl Vault {
     /// Gives back what the gate has, if the settings say so: its token, which ends all leases made with it, or each lease
     /// by itself where the token is somebody else's. Best effort, some seconds at most; no call works after it.
     pub(crate) async fn close(self: &Arc<Vault>) {
+        self.end_roles().await;
+        self.close_itself().await;
+    }
+
+    async fn close_itself(self: &Arc<Vault>) {
         let line = self.line.load_full();
         if line.settings.revoke_on_exit && !line.session.owned() {
             let ended = timeout(END_TIMEOUT, self.end_leases()).await;

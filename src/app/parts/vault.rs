@@ -36,6 +36,7 @@ pub(super) fn settings(settings: &config::Vault) -> Result<VaultSettings, StartE
         namespace: settings.namespace.clone(),
         login_namespace: settings.login_namespace.clone(),
         login: login(settings.login.clone()),
+        per_role: settings.per_role.clone(),
         revoke_on_exit: settings.revoke_on_exit,
     })
 }

@@ -13,7 +13,7 @@ use crate::{
         mistake::{Wrong, quoted},
         value::Value,
     },
-    credential::vault::plain_path,
+    credential::vault::{PerRole, plain_path},
     target::Authority,
     upstream::resolve::Service,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Vault {
     pub(crate) login_namespace: Option<String>,
     /// The login.
     pub(crate) login: Login,
+    /// What the roles act under, if not under the gate's own token.
+    pub(crate) per_role: Option<PerRole>,
     /// Whether the gate gives back what it has when it ends.
     pub(crate) revoke_on_exit: bool,
 }
@@ -93,6 +95,7 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
         });
         let namespace = fields.optional("namespace", |v| v.parse(path));
         let login_namespace = fields.optional("login_namespace", |v| v.parse(path));
+        let per_role = fields.optional("per_role", per_role);
         let revoke_on_exit = fields.or("revoke_on_exit", true, Value::boolean);
         let login = login::lower(fields);
         let (namespace, client_certificate) = (namespace?, client_certificate?);
@@ -106,9 +109,32 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
             namespace,
             client_certificate,
             login,
+            per_role: per_role?,
             revoke_on_exit: revoke_on_exit?,
         })
     })
+}
+
+fn per_role(value: Value<'_>) -> Option<PerRole> {
+    value.mapping(|fields| {
+        let token_role = fields.required("token_role", |v| v.parse(path));
+        let entity_alias = fields.required("entity_alias", |v| v.parse(entity_alias));
+        Some(PerRole {
+            token_role: token_role?,
+            entity_alias: entity_alias?,
+        })
+    })
+}
+
+/// Each role has an alias of its own.
+fn entity_alias(text: &str) -> Result<String, Wrong> {
+    if plain_path(&text.replace("{role}", "role")) && text.matches("{role}").count() == 1 {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("{} is no alias for each role", quoted(text)),
+        "write it like tollgate-{role}, with {role} where the name of the role goes",
+    ))
 }
 
 /// A login by certificate needs one.

@@ -47,38 +47,38 @@ fn exceptions() {
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: r, until: 2026-11-21}]
       warning: roles/triage.yaml:26:17: "github-triage" never travels without TLS; an exception makes a host of this rule cleartext; its calls there are refused
       warning: roles/triage.yaml:35:17: "github-triage" never travels without TLS; an exception makes a host of this rule cleartext; its calls there are refused
-      warning: tollgate.yaml:70:97: this exception ended on 2026-11-21 and is not in force; take it away, or decide anew and move the date
+      warning: tollgate.yaml:72:97: this exception ended on 2026-11-21 and is not in force; take it away, or decide anew and move the date
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, addresses: [10.0.0.0/8], reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:14: this exception allows two dangers; write an exception for each, so that each has its reason and its end
+      tollgate.yaml:72:14: this exception allows two dangers; write an exception for each, so that each has its reason and its end
     exceptions: [{role: triage, host: api.github.com, port: 443, tunnel: true, reason: r, until: 2027-01-31}]
-      warning: tollgate.yaml:70:21: rules of the role "triage" name api.github.com:443; a tunnel there is not looked into, and they hold for other calls only
+      warning: tollgate.yaml:72:21: rules of the role "triage" name api.github.com:443; a tunnel there is not looked into, and they hold for other calls only
     exceptions: [{role: triage, host: api.github.com, port: 443, tunnel: false, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:70: tunnel: false allows nothing; write true, or take the key away
+      tollgate.yaml:72:70: tunnel: false allows nothing; write true, or take the key away
     exceptions: [{role: triage, host: api.github.com, port: 443, tunnel: true, cleartext: true, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:14: this exception allows two dangers; write an exception for each, so that each has its reason and its end
+      tollgate.yaml:72:14: this exception allows two dangers; write an exception for each, so that each has its reason and its end
     exceptions: [{role: triage, host: api.github.com, port: 443, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:14: this exception allows nothing; write one danger: cleartext: true, addresses: [10.1.2.0/24], or tunnel: true
+      tollgate.yaml:72:14: this exception allows nothing; write one danger: cleartext: true, addresses: [10.1.2.0/24], or tunnel: true
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: false, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:73: cleartext: false allows nothing; write true, or take the key away
+      tollgate.yaml:72:73: cleartext: false allows nothing; write true, or take the key away
     exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [], reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:73: this list is empty; name one at least
+      tollgate.yaml:72:73: this list is empty; name one at least
     exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [10.20.30.1/24], reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:74: "10.20.30.1/24" cannot be opened; the address is not the first of the block, in canonical form
+      tollgate.yaml:72:74: "10.20.30.1/24" cannot be opened; the address is not the first of the block, in canonical form
     exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [0.0.0.0/0], reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:74: "0.0.0.0/0" cannot be opened; it is wider than an IPv4 /8 or an IPv6 /32
+      tollgate.yaml:72:74: "0.0.0.0/0" cannot be opened; it is wider than an IPv4 /8 or an IPv6 /32
     exceptions: [{role: triage, host: api.github.com, port: 443, addresses: [169.254.169.254/32], reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:74: "169.254.169.254/32" cannot be opened; it holds a metadata service, which no exception opens
+      tollgate.yaml:72:74: "169.254.169.254/32" cannot be opened; it holds a metadata service, which no exception opens
     exceptions: [{role: triage, host: api.github.com, port: 443, addresses: 10.0.0.0/8, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:73: "10.0.0.0/8" stands here; a list like [a, b] is needed
+      tollgate.yaml:72:73: "10.0.0.0/8" stands here; a list like [a, b] is needed
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: '', until: 2027-01-31}]
-      tollgate.yaml:70:87: this text is empty; write one
+      tollgate.yaml:72:87: this text is empty; write one
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, until: 2027-01-31}]
-      tollgate.yaml:70:14: the key "reason" is missing; it is mandatory
+      tollgate.yaml:72:14: the key "reason" is missing; it is mandatory
     exceptions: [{role: triage, host: api.github.com, port: 443, cleartext: true, reason: r}]
-      tollgate.yaml:70:14: the key "until" is missing; it is mandatory
+      tollgate.yaml:72:14: the key "until" is missing; it is mandatory
     exceptions: [{role: triage, host: api.github.com, port: 443, verify: false, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:14: this exception allows nothing; write one danger: cleartext: true, addresses: [10.1.2.0/24], or tunnel: true
-      tollgate.yaml:70:62: unknown key "verify"; the keys here are role, host, port, cleartext, addresses, tunnel, reason, until
+      tollgate.yaml:72:14: this exception allows nothing; write one danger: cleartext: true, addresses: [10.1.2.0/24], or tunnel: true
+      tollgate.yaml:72:62: unknown key "verify"; the keys here are role, host, port, cleartext, addresses, tunnel, reason, until
     "#);
 }
 
@@ -93,17 +93,17 @@ fn exceptions_name_a_role_a_host_and_a_port() {
         ("exceptions: []", &format!("exceptions: [{{{rest}}}]")),
     ]), @r#"
     exceptions: [{role: nobody, host: a.test, port: 443, cleartext: true, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:21: no role is called "nobody"; a role is a file roles/nobody.yaml
+      tollgate.yaml:72:21: no role is called "nobody"; a role is a file roles/nobody.yaml
     exceptions: [{role: triage, host: '*.a.test', port: 443, cleartext: true, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:35: "*.a.test" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
+      tollgate.yaml:72:35: "*.a.test" is no host in canonical form; the host has a character other than letters, digits, hyphens and dots
     exceptions: [{role: triage, host: 10.0.0.1, port: 0, cleartext: true, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:51: "0" is no number from 1 to 65535; write it in decimal digits, without quotes
+      tollgate.yaml:72:51: "0" is no number from 1 to 65535; write it in decimal digits, without quotes
     exceptions: [{role: triage, host: a.test, port: 80, cleartext: true, reason: r, until: 2027-01-31}]
-      warning: tollgate.yaml:70:21: no rule of the role "triage" names a.test:80; this exception opens nothing
+      warning: tollgate.yaml:72:21: no rule of the role "triage" names a.test:80; this exception opens nothing
     exceptions: [{cleartext: true, reason: r, until: 2027-01-31}]
-      tollgate.yaml:70:14: the key "host" is missing; it is mandatory
-      tollgate.yaml:70:14: the key "port" is missing; it is mandatory
-      tollgate.yaml:70:14: the key "role" is missing; it is mandatory
+      tollgate.yaml:72:14: the key "host" is missing; it is mandatory
+      tollgate.yaml:72:14: the key "port" is missing; it is mandatory
+      tollgate.yaml:72:14: the key "role" is missing; it is mandatory
     "#);
 }
 

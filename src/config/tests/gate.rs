@@ -254,7 +254,7 @@ fn vault() {
       ca: pki/vault-ca.crt
       token: hvs.secret
 
-      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, server_name, client_certificate, redirects, namespace, login_namespace, revoke_on_exit, approle, token_file, certificate_login, kubernetes, jwt
+      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, server_name, client_certificate, redirects, namespace, login_namespace, per_role, revoke_on_exit, approle, token_file, certificate_login, kubernetes, jwt
     mount: ../approle}
       tollgate.yaml:33:12: the key "secret_id" is missing; it is mandatory
       tollgate.yaml:33:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
@@ -323,6 +323,8 @@ fn wrong_logins_at_vault() {
         "approle: {role_id: a, secret_id: b, role: gate}",
         "token_file: a\n  server_name: 10.0.0.1\n  redirects: ['http://vault-2.example.org']\n  revoke_on_exit: no",
         "token_files: a",
+        "token_file: a\n  per_role: {token_role: agents, entity_alias: 'tollgate-{role}'}",
+        "token_file: a\n  per_role: {token_role: ../x, entity_alias: tollgate}",
     ]), @r#"
     namespace: a
 
@@ -362,6 +364,15 @@ fn wrong_logins_at_vault() {
 
     tollgate.yaml:31:3: no login is named; write one of approle, token_file, certificate_login, kubernetes, jwt
     tollgate.yaml:33:3: unknown key "token_files"; did you mean "token_file"?
+    token_file: a
+    per_role: {token_role: agents, entity_alias: 'tollgate-{role}'}
+
+    nothing
+    token_file: a
+    per_role: {token_role: ../x, entity_alias: tollgate}
+
+    tollgate.yaml:34:26: "../x" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
+    tollgate.yaml:34:46: "tollgate" is no alias for each role; write it like tollgate-{role}, with {role} where the name of the role goes
     "#);
 }
 
@@ -402,19 +413,19 @@ fn admin_and_drain_delay() {
     admin: unix:/run/tollgate/admin.sock
       nothing
     admin: 0.0.0.0:9901
-      tollgate.yaml:80:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:82:8: "0.0.0.0:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: '[::]:9901'
-      tollgate.yaml:80:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:82:8: "[::]:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: 192.0.2.1:9901
-      tollgate.yaml:80:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
+      tollgate.yaml:82:8: "192.0.2.1:9901" is not on this machine alone; write a loopback address like 127.0.0.1:9901, or a socket like unix:/run/tollgate/admin.sock
     admin: localhost:9901
-      tollgate.yaml:80:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
+      tollgate.yaml:82:8: "localhost:9901" is no address with a port; write it like 127.0.0.1:8443 or [::1]:8443
     admin: 'unix:'
-      tollgate.yaml:80:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
+      tollgate.yaml:82:8: "" is no path for a socket; name a file, in up to 80 bytes with its directory
     drain_delay: 0s
       nothing
     drain_delay: 0
-      tollgate.yaml:84:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:86:14: "0" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -441,24 +452,24 @@ fn events_and_bounds() {
         ("drain: 10m ", "drain: 10 "),
     ]), @r#"
     {stdout: false}
-      tollgate.yaml:48:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
+      tollgate.yaml:50:9: events go nowhere; write stdout: true or a file: a call that cannot be recorded is not made
     {stdout: false, file: events.jsonl, intent: all}
       nothing
     {stdout: yes, file: , intent: none}
-      tollgate.yaml:48:18: "yes" is no truth value; write true or false, without quotes
-      tollgate.yaml:48:39: "none" is not known here; it is one of writes, all
+      tollgate.yaml:50:18: "yes" is no truth value; write true or false, without quotes
+      tollgate.yaml:50:39: "none" is not known here; it is one of writes, all
     attempts: 6000 
-      tollgate.yaml:51:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:53:11: "6000" is no rate; write it like 5/s, 600/min or 1000/h
     attempts: 0/min 
-      tollgate.yaml:51:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
+      tollgate.yaml:53:11: "0/min" is no rate; write it like 5/s, 600/min or 1000/h
     connections: 0 
-      tollgate.yaml:52:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:54:14: "0" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: 1048577 
-      tollgate.yaml:52:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:54:14: "1048577" is no number from 1 to 1048576; write it in decimal digits, without quotes
     connections: '4096' 
-      tollgate.yaml:52:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
+      tollgate.yaml:54:14: "4096" is no number from 1 to 1048576; write it in decimal digits, without quotes
     drain: 10 
-      tollgate.yaml:54:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:56:8: "10" is no duration; write it like 30s, 10m or 1h, up to 8784h
     "#);
 }
 
@@ -481,7 +492,7 @@ fn the_other_files() {
     # revoked: revoked
       nothing
     revoked: null
-      tollgate.yaml:59:10: the value is missing; write one, or take the key away if it is optional
+      tollgate.yaml:61:10: the value is missing; write one, or take the key away if it is optional
     "#);
 }
 
@@ -493,10 +504,10 @@ fn timeouts() {
         ("answer: 10m ", "first_byte: 10m "),
     ]), @r#"
     connect: 5 
-      tollgate.yaml:74:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:76:12: "5" is no duration; write it like 30s, 10m or 1h, up to 8784h
     request: 0s 
-      tollgate.yaml:75:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      tollgate.yaml:77:12: "0s" is no duration; write it like 30s, 10m or 1h, up to 8784h
     first_byte: 10m 
-      tollgate.yaml:76:3: unknown key "first_byte"; the keys here are connect, request, answer
+      tollgate.yaml:78:3: unknown key "first_byte"; the keys here are connect, request, answer
     "#);
 }

@@ -31,6 +31,8 @@ const LAG_PAUSES: [Duration; 3] = [
 pub(super) struct Line {
     pub(super) settings: VaultSettings,
     wire: Wire,
+    /// The same in the namespace of the login.
+    pub(super) of_login: Wire,
     pub(super) session: Session,
 }
 
@@ -47,10 +49,11 @@ impl Line {
     ) -> Result<Line, VaultError> {
         settings.login.checked()?;
         let wire = Wire::new(&settings)?;
-        let of_login = wire.within(settings.login_namespace.as_deref())?;
-        let way = (of_login, settings.login.clone());
+        let within = || wire.within(settings.login_namespace.as_deref());
+        let way = (within()?, settings.login.clone());
         Ok(Line {
             session: Session::new(way, Arc::clone(memory), Arc::clone(errors)),
+            of_login: within()?,
             wire,
             settings,
         })
@@ -75,34 +78,26 @@ impl Line {
         request: &impl Endpoint,
         repeat: Repeat,
     ) -> Result<(Answer, Arc<Parent>), VaultError> {
-        let answer = self.settled(&token, request, repeat).await?;
+        self.ask_over(&self.wire, token, (request, repeat)).await
+    }
+
+    /// The same over another wire of the line.
+    pub(super) async fn ask_over(
+        &self,
+        wire: &Wire,
+        token: Arc<Token>,
+        (request, repeat): (&impl Endpoint, Repeat),
+    ) -> Result<(Answer, Arc<Parent>), VaultError> {
+        let answer = settled(wire, &token, (request, repeat)).await?;
         if answer.status != 403 {
             return Ok(self.accepted(&token, answer));
         }
         let token = self.session.doubt(&token, &answer).await?;
-        let answer = self.settled(&token, request, repeat).await?;
+        let answer = settled(wire, &token, (request, repeat)).await?;
         if answer.status == 403 {
             return Err(VaultError::Denied);
         }
         Ok(self.accepted(&token, answer))
-    }
-
-    /// Asks until the answer is not one that a standby gives which is a little behind.
-    async fn settled(
-        &self,
-        token: &Token,
-        request: &impl Endpoint,
-        repeat: Repeat,
-    ) -> Result<Answer, VaultError> {
-        let mut pauses = LAG_PAUSES.iter();
-        loop {
-            let answer = self.wire.ask_again(request, token.header(), repeat).await?;
-            let lags = answer.may_lag() && token.age(Instant::now()) < LAG_TIME;
-            match pauses.next().filter(|_| lags) {
-                None => return Ok(answer),
-                Some(pause) => sleep(pause.mul_f64(between(0.8, 1.2))).await,
-            }
-        }
     }
 
     /// Passes an answer on; one to the question itself shows that the token is good.
@@ -118,6 +113,23 @@ impl Line {
         match self.settings.revoke_on_exit {
             true => self.session.close().await,
             false => drop(self.session.end()),
+        }
+    }
+}
+
+/// Asks until the answer is not one that a standby gives which is a little behind.
+async fn settled(
+    wire: &Wire,
+    token: &Token,
+    (request, repeat): (&impl Endpoint, Repeat),
+) -> Result<Answer, VaultError> {
+    let mut pauses = LAG_PAUSES.iter();
+    loop {
+        let answer = wire.ask_again(request, token.header(), repeat).await?;
+        let lags = answer.may_lag() && token.age(Instant::now()) < LAG_TIME;
+        match pauses.next().filter(|_| lags) {
+            None => return Ok(answer),
+            Some(pause) => sleep(pause.mul_f64(between(0.8, 1.2))).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod approle;
 mod certificate;
+mod child;
 mod jwt;
 mod question;
 mod token_file;
@@ -14,9 +15,11 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
+pub(super) use self::child::Child;
 pub(crate) use self::{
     approle::{AppRole, SecretId},
     certificate::Certificate,
+    child::PerRole,
     jwt::Jwt,
 };
 use self::{question::Question, wrapped::Unwrapped};
@@ -48,6 +51,8 @@ pub(crate) enum Login {
     Certificate(Certificate),
     /// With a token of another issuer: the methods `jwt` and `kubernetes` ask the same.
     Jwt(Jwt),
+    /// As a role, with the gate's own token.
+    Child(Child),
 }
 
 impl Login {
@@ -63,6 +68,7 @@ impl Login {
             Login::AppRole(approle) => approle.question(wire, &memory.unwrapped).await?,
             Login::Certificate(certificate) => certificate.question(),
             Login::Jwt(jwt) => jwt.question().await?,
+            Login::Child(child) => return Box::pin(child.token(memory)).await,
         };
         let asked = Instant::now();
         let answer = wire.ask(&question, None).await?;
@@ -79,7 +85,7 @@ impl Login {
     pub(super) fn gives_own_tokens(&self) -> bool {
         match self {
             Login::TokenFile(_) => false,
-            Login::AppRole(_) | Login::Certificate(_) | Login::Jwt(_) => true,
+            Login::AppRole(_) | Login::Certificate(_) | Login::Jwt(_) | Login::Child(_) => true,
         }
     }
 
@@ -94,6 +100,7 @@ impl Login {
             Login::AppRole(approle) => (&approle.mount, approle.secret_id.role()),
             Login::Certificate(certificate) => (&certificate.mount, None),
             Login::Jwt(jwt) => (&jwt.mount, None),
+            Login::Child(child) => (&child.kind.token_role, None),
         };
         if !path::plain(mount) {
             return Err(VaultError::Settings("the auth mount is not a plain path"));

@@ -4,7 +4,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,8 @@ pub(crate) struct Parent {
     end_ms: AtomicU64,
     ended: AtomicBool,
     superseded: AtomicBool,
+    /// The token that it was made with, if any: it ends with that.
+    of: Option<Arc<Parent>>,
 }
 
 impl Parent {
@@ -28,21 +33,33 @@ impl Parent {
             end_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             superseded: AtomicBool::new(false),
+            of: None,
         };
         parent.moves_to(end);
         parent
+    }
+
+    /// The same of a token that was made with another one, and ends with it.
+    pub(super) fn under(self, of: Option<Arc<Parent>>) -> Parent {
+        Parent { of, ..self }
     }
 
     /// Whether leases of the token can still be good: it is neither past its end, nor given back, nor was it seen to
     /// be refused by the server.
     pub(crate) fn lives(&self, now: Instant) -> bool {
         let passed = millis(now.saturating_duration_since(self.made));
-        !self.ended() && passed < self.end_ms.load(Ordering::Acquire)
+        let itself = !self.ended() && passed < self.end_ms.load(Ordering::Acquire);
+        itself && self.of.as_ref().is_none_or(|of| of.lives(now))
     }
 
     /// Whether another token took the place of this one: what was got with it should be got anew now, before it ends.
     pub(crate) fn superseded(&self) -> bool {
-        self.superseded.load(Ordering::Acquire)
+        self.superseded.load(Ordering::Acquire) || self.outdated()
+    }
+
+    /// Whether another token took the place of the one that it was made with.
+    pub(super) fn outdated(&self) -> bool {
+        self.of.as_ref().is_some_and(|of| of.superseded())
     }
 
     /// Takes over the end that a renewal gave.
@@ -93,6 +110,18 @@ mod tests {
         parent.supersede();
         assert!(parent.superseded() && parent.lives(made + MINUTE));
         assert!(parent.end() && !parent.end());
+        assert!(!parent.lives(made));
+    }
+
+    #[test]
+    fn ends_with_the_token_that_it_was_made_with() {
+        let made = Instant::now();
+        let of = Arc::new(Parent::new(made, made + MINUTE));
+        let parent = Parent::new(made, made + 2 * MINUTE).under(Some(Arc::clone(&of)));
+        assert!(parent.lives(made) && !parent.lives(made + MINUTE) && !parent.superseded());
+        of.supersede();
+        assert!(parent.superseded() && parent.lives(made));
+        of.end();
         assert!(!parent.lives(made));
     }
 }

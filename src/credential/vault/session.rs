@@ -103,6 +103,10 @@ impl Session {
     /// Why the login failed, at once while the wait after a failed one lasts.
     pub(super) async fn token(&self) -> Had {
         match self.0.usable() {
+            Some(token) if token.outdated() => {
+                let another = wait_for(self.0.board(Shared::renewed_meanwhile)).await;
+                another.or(Ok(token))
+            }
             Some(token) => Ok(token),
             None => wait_for(self.0.board(|shared| shared.known())).await,
         }
@@ -237,6 +241,14 @@ impl Shared {
     /// What needs no login to be known.
     fn known(&self) -> Option<Had> {
         match self.usable() {
+            Some(token) => Some(Ok(token)),
+            None => self.resting(),
+        }
+    }
+
+    /// What needs no login to be known of a token in place of one that is outdated.
+    fn renewed_meanwhile(&self) -> Option<Had> {
+        match self.usable().filter(|token| !token.outdated()) {
             Some(token) => Some(Ok(token)),
             None => self.resting(),
         }

@@ -8,7 +8,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{Login, VaultError};
+use super::{Login, PerRole, VaultError};
 use crate::tls;
 
 /// Where Vault is and how the gate logs in there.
@@ -30,6 +30,8 @@ pub(crate) struct VaultSettings {
     pub(crate) login_namespace: Option<String>,
     /// The login.
     pub(crate) login: Login,
+    /// What the roles act under, if not under the gate's own token.
+    pub(crate) per_role: Option<PerRole>,
     /// Whether the token and what was made with it are given back at the end.
     pub(crate) revoke_on_exit: bool,
 }
@@ -47,6 +49,7 @@ impl VaultSettings {
                 redirects: _,
                 login_namespace: _,
                 login: _,
+                per_role: _,
                 revoke_on_exit: _,
             } = settings.clone();
             (address, ca, server_name, namespace)

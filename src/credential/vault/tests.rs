@@ -7,6 +7,7 @@ mod leases;
 mod logins;
 mod openbao;
 mod pki;
+mod roles;
 #[path = "../../../tests/openbao/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod server;
@@ -83,6 +84,7 @@ pub(super) fn settings_of(address: &str) -> VaultSettings {
         namespace: None,
         login_namespace: None,
         login: Login::TokenFile("token".into()),
+        per_role: None,
         revoke_on_exit: true,
     }
 }

@@ -59,7 +59,7 @@ impl Token {
         refuse_unfit(&auth)?;
         let text = auth.client_token.take().ok_or(NO_TOKEN)?;
         let text = Secret::from_outside(text.0).map_err(|_| NO_TOKEN)?;
-        let token = Token::held(header(&text)?, &auth, asked)?;
+        let token = Token::made(header(&text)?, (&auth, grant.under), asked)?;
         token.capped.store(grant.capped, Ordering::Release);
         Ok(token)
     }
@@ -74,6 +74,14 @@ impl Token {
         auth: &Auth,
         asked: Instant,
     ) -> Result<Token, VaultError> {
+        Token::made(header, (auth, None), asked)
+    }
+
+    fn made(
+        header: HeaderValue,
+        (auth, under): (&Auth, Option<Arc<Parent>>),
+        asked: Instant,
+    ) -> Result<Token, VaultError> {
         refuse_unfit(auth)?;
         let term = Term::new(asked, SystemTime::now(), duration(auth));
         let length = term.remaining(asked);
@@ -84,7 +92,7 @@ impl Token {
             born: asked,
             granted: Mutex::new(length),
             capped: AtomicBool::new(false),
-            parent: Arc::new(Parent::new(asked, asked + length)),
+            parent: Arc::new(Parent::new(asked, asked + length).under(under)),
             term: Mutex::new(term),
             proven: AtomicBool::new(false),
             doubts: Flight::new(),
@@ -108,7 +116,12 @@ impl Token {
 
     /// Whether a call may begin with it now.
     pub(super) fn usable(&self, now: Instant) -> bool {
-        !self.dead() && self.term().covers(now)
+        self.parent.lives(now) && self.term().covers(now)
+    }
+
+    /// Whether another token took the place of the one that it was made with.
+    pub(super) fn outdated(&self) -> bool {
+        self.parent.outdated()
     }
 
     /// What is left until its end.
@@ -196,6 +209,8 @@ impl fmt::Debug for Token {
 /// What the server gave at a login or a renewal.
 pub(super) struct Grant {
     auth: Option<Auth>,
+    /// The token with which it was asked for, if that is the one that it ends with.
+    under: Option<Arc<Parent>>,
     /// Whether it says that it would not give more.
     capped: bool,
 }
@@ -207,7 +222,16 @@ impl Grant {
         told.tell(&warned);
         Grant {
             auth: envelope.auth,
+            under: None,
             capped: warnings::capped(&warned),
+        }
+    }
+
+    /// The same, made with the token of `parent`.
+    pub(super) fn under(self, parent: Arc<Parent>) -> Grant {
+        Grant {
+            under: Some(parent),
+            ..self
         }
     }
 }
@@ -253,6 +277,7 @@ mod tests {
     fn auth(json: &str) -> Grant {
         Grant {
             auth: Some(serde_json::from_str(json).unwrap()),
+            under: None,
             capped: false,
         }
     }
@@ -260,6 +285,7 @@ mod tests {
     fn nothing() -> Grant {
         Grant {
             auth: None,
+            under: None,
             capped: false,
         }
     }

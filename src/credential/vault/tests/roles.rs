@@ -1,0 +1,166 @@
+//! A token for each role, against a real OpenBao.
+
+use serde_json::{Value, json};
+
+use super::{server::OpenBao, *};
+
+/// The gate itself may make tokens, and read nothing.
+const POLICY: &str = r#"path "auth/token/create/agents" { capabilities = ["update"] }"#;
+
+/// What the identity of the role may do, beside what the gate may.
+const OF_ROLE: &str = r#"
+path "secret/data/triage/*" { capabilities = ["read"] }
+path "pki/issue/agents" { capabilities = ["update"] }
+"#;
+
+struct World {
+    server: OpenBao,
+    vault: Arc<Vault>,
+    _dir: TempDir,
+    settings: VaultSettings,
+}
+
+impl World {
+    async fn start() -> World {
+        let server = OpenBao::start().await;
+        server.put("triage/github", "of the role").await;
+        let (role_id, secret_id) = server.role("gate", POLICY, "1h").await;
+        let write = |path: &'static str, body: Value| {
+            let server = &server;
+            async move { server.write(path, &body.to_string()).await }
+        };
+        let policy = json!({ "policy": OF_ROLE });
+        write("sys/policies/acl/triage", policy).await;
+        let mount = &server.read("sys/auth").await["token/"]["accessor"];
+        let entity = json!({ "name": "triage", "policies": ["triage"] });
+        let entity = write("identity/entity", entity).await;
+        let alias = json!({
+            "name": "tollgate-triage", "canonical_id": entity["id"], "mount_accessor": mount,
+        });
+        write("identity/entity-alias", alias).await;
+        let kind =
+            json!({ "allowed_entity_aliases": ["tollgate-*"], "token_explicit_max_ttl": "1h" });
+        write("auth/token/roles/agents", kind).await;
+        let dir = TempDir::new().unwrap();
+        let settings = VaultSettings {
+            ca: vec![server.ca.clone()],
+            login: approle(dir.path(), &role_id, &secret_id),
+            per_role: Some(PerRole {
+                token_role: "agents".into(),
+                entity_alias: "tollgate-{role}".into(),
+            }),
+            ..settings_of(&server.address)
+        };
+        World {
+            vault: Arc::new(Vault::new(settings.clone(), Arc::default()).unwrap()),
+            server,
+            _dir: dir,
+            settings,
+        }
+    }
+
+    /// What the server knows of the tokens that were made for roles.
+    async fn tokens(&self) -> Vec<Value> {
+        let mut tokens = Vec::new();
+        for accessor in self.server.accessors().await {
+            let token = self.server.token(&accessor).await;
+            if token["path"] == "auth/token/create/agents" {
+                tokens.push(token);
+            }
+        }
+        tokens
+    }
+}
+
+async fn read(vault: &Vault) -> Result<String, VaultError> {
+    let fetched = vault.fetch(&kv2("secret", "triage/github")).await?;
+    Ok(token(&fetched).to_owned())
+}
+
+#[tokio::test]
+async fn a_role_acts_under_a_token_of_its_own_which_ends_by_one_revocation() {
+    let world = World::start().await;
+    let triage = world.vault.for_role("triage").unwrap();
+    assert_eq!(read(&triage).await.as_deref(), Ok("of the role"));
+    assert_eq!(read(&world.vault).await, Err(VaultError::Denied));
+    // the log of the server knows whose token it is
+    let tokens = world.tokens().await;
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0]["meta"]["role"], "triage");
+    assert!(!tokens[0]["entity_id"].as_str().unwrap().is_empty());
+    // what was got with it ends with it, which the server does in a moment of its own
+    let lease = leased(&world, &triage).await;
+    world.vault.end_role("triage").await;
+    assert!(world.tokens().await.is_empty());
+    assert_eq!(read(&triage).await, Err(VaultError::Closed));
+    while leases(&world).await.contains(&lease) {}
+    let again = world.vault.for_role("triage").unwrap();
+    assert_eq!(read(&again).await.as_deref(), Ok("of the role"));
+}
+
+/// Something that is leased under the token of `client`; the last part of the lease's name.
+async fn leased(world: &World, client: &Vault) -> String {
+    let server = &world.server;
+    server.write("sys/mounts/pki", r#"{"type":"pki"}"#).await;
+    let root = r#"{"common_name":"test","ttl":"24h"}"#;
+    server.write("pki/root/generate/internal", root).await;
+    let kind = r#"{"allow_any_name":true,"generate_lease":true,"ttl":"1h"}"#;
+    server.write("pki/roles/agents", kind).await;
+    let body = json!({ "common_name": "a.test" });
+    let question = engine::Question::write(&["pki/issue/agents"], body).unwrap();
+    let (answer, parent) = client.ask(&question, Repeat::IfUndone).await.unwrap();
+    assert!(parent.lives(Instant::now()));
+    let lease = answer.envelope::<Value>().unwrap().lease_id.unwrap();
+    let name = lease.rsplit('/').next().unwrap().to_owned();
+    assert!(leases(world).await.contains(&name), "{name}");
+    name
+}
+
+async fn leases(world: &World) -> Vec<String> {
+    world
+        .server
+        .list("sys/leases/lookup/pki/issue/agents")
+        .await
+}
+
+#[tokio::test]
+async fn a_login_of_the_gate_makes_new_tokens_for_its_roles() {
+    let world = World::start().await;
+    let triage = world.vault.for_role("triage").unwrap();
+    read(&triage).await.unwrap();
+    let parent = triage.line.load().session.at_hand().unwrap().parent();
+    world.vault.adopt(world.settings.clone()).unwrap();
+    while !parent.superseded() {
+        tokio::task::yield_now().await;
+    }
+    assert!(parent.lives(Instant::now()));
+    assert_eq!(read(&triage).await.as_deref(), Ok("of the role"));
+    let token = triage.line.load().session.at_hand().unwrap();
+    assert!(!token.outdated() && !Arc::ptr_eq(&token.parent(), &parent));
+}
+
+#[tokio::test]
+async fn a_role_without_an_alias_that_is_allowed_gets_no_token() {
+    let world = World::start().await;
+    let kind = json!({ "allowed_entity_aliases": ["other-*"] }).to_string();
+    world.server.write("auth/token/roles/agents", &kind).await;
+    let triage = world.vault.for_role("triage").unwrap();
+    assert_eq!(read(&triage).await, Err(VaultError::BadLogin));
+}
+
+#[tokio::test]
+async fn closing_gives_back_what_the_roles_have() {
+    let world = World::start().await;
+    let triage = world.vault.for_role("triage").unwrap();
+    read(&triage).await.unwrap();
+    world.vault.close().await;
+    assert!(world.tokens().await.is_empty());
+    assert_eq!(read(&triage).await, Err(VaultError::Closed));
+}
+
+#[tokio::test]
+async fn without_the_setting_the_roles_share_the_gates_own_client() {
+    let double = double::Double::honest().await;
+    let (vault, _dir) = double.client();
+    assert!(Arc::ptr_eq(&vault, &vault.for_role("triage").unwrap()));
+}
