@@ -5,7 +5,7 @@
 //! is one of the gate's own, which nothing may dial. It answers GET and HEAD in plain HTTP/1.1, one request a connection,
 //! and changes nothing. It tells no secret; role and credential names are the only words of the settings in it.
 
-mod credentials;
+pub(crate) mod credentials;
 mod exposition;
 mod listener;
 mod ready;

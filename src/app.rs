@@ -11,6 +11,8 @@ mod revocation;
 mod rotation;
 mod unheeded;
 
+pub(crate) use parts::Alone;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;

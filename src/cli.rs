@@ -4,8 +4,10 @@
 //! settings; 3 and 4 the gate was told to end, and calls were cut off at the deadline or at once. What a command does is in its own file; nothing here decides about a call.
 #![allow(clippy::print_stderr, reason = "the command line speaks on stderr")]
 
+mod admin;
 pub(crate) mod check;
 pub(crate) mod connect;
+pub(crate) mod credential;
 pub(crate) mod explain;
 pub(crate) mod ink;
 pub(crate) mod logs;
@@ -34,6 +36,9 @@ enum Command {
     Check(check::Check),
     /// Give clients that know no certificates a proxy on this machine, and carry what they say to the gate.
     Connect(connect::Connect),
+    /// Look at the credentials of the catalogue, fetch one for a try, or say what the gate needs at Vault.
+    #[command(subcommand)]
+    Credential(credential::Command),
     /// Say what the gate would answer to a call, and why; nothing is called.
     Explain(explain::Explain),
     /// Show what happened: the events, as rows on a terminal and as JSON anywhere else.
@@ -73,6 +78,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match line.command {
         Command::Check(settings) => check::run(&settings),
         Command::Connect(settings) => connect::run(&settings),
+        Command::Credential(command) => credential::run(&command),
         Command::Explain(call) => explain::run(&call),
         Command::Logs(settings) => logs::run(&settings),
         Command::Pki(command) => pki::run(&command),

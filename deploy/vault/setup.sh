@@ -1,19 +1,21 @@
 #!/bin/sh
-# Gives the gate a login of its own at Vault or OpenBao: a policy that reads the catalogue's paths and nothing else, and
-# an AppRole with it. Run it again whenever the catalogue has changed; it never prints a secret.
+# Gives the gate a login of its own at Vault or OpenBao: a policy that allows what the catalogue needs and nothing else,
+# as `tollgate credential policy` prints it, and an AppRole with it. Run it again whenever the catalogue has changed; it
+# never prints a secret.
 #
-#   VAULT_ADDR=... VAULT_TOKEN=... deploy/vault/setup.sh --dir config/vault --catalogue config/credentials.yaml
+#   VAULT_ADDR=... VAULT_TOKEN=... deploy/vault/setup.sh --dir config/vault --config config/tollgate.yaml
 #
-# VAULT_TOKEN is a platform administrator's, of whom the gate never has anything. Options:
+# VAULT_TOKEN is a platform administrator's, of whom the gate never has anything. TOLLGATE names the program if it is not
+# on PATH. Options:
 #   --dir DIR          where role-id, which is no secret, and secret-id (mode 0600) are written
-#   --catalogue FILE   the gate's credentials.yaml
+#   --config FILE      the gate's tollgate.yaml
 #   --name NAME        of the policy and of the role; `tollgate` if not said
 #   --rotate           replace a secret id that is still good, and end the old one
 #   --print-policy     print the policy and do nothing
 set -eu
 umask 077
 
-dir='' catalogue='' name=tollgate rotate=no print_policy=no
+dir='' config='' name=tollgate rotate=no print_policy=no
 
 fail() {
     printf 'setup.sh: %s\n' "$1" >&2
@@ -23,44 +25,23 @@ fail() {
 while [ $# -gt 0 ]; do
     case $1 in
     --dir) dir=${2:?} && shift 2 ;;
-    --catalogue) catalogue=${2:?} && shift 2 ;;
+    --config) config=${2:?} && shift 2 ;;
     --name) name=${2:?} && shift 2 ;;
     --rotate) rotate=yes && shift ;;
     --print-policy) print_policy=yes && shift ;;
     *) fail "$1 is no option; see the head of this script" 2 ;;
     esac
 done
-[ -n "$catalogue" ] || fail "--catalogue FILE is missing" 2
-[ -r "$catalogue" ] || fail "$catalogue cannot be read" 2
-
-# The API paths of the catalogue, one a line: each `vault: {kv2: MOUNT, path: PATH, ...}`, on one line or on several.
-# An entry that it cannot read ends the script: a path that is missing would be found out by a refused call.
-paths() {
-    sed -e 's/^[[:space:]]*#.*//' -e 's/[[:space:]]#.*//' "$1" | tr '{},' '\n\n\n' | awk '
-        function bare(text) { gsub(/["\047[:space:]]/, "", text); return text }
-        { key = bare(substr($0, 1, index($0, ":") - 1)); value = bare(substr($0, index($0, ":") + 1)) }
-        key == "vault" { asked++; mount = path = "" }
-        key == "kv2" { mount = value }
-        key == "path" { path = value }
-        mount != "" && path != "" { print mount "/data/" path; told++; mount = path = "" }
-        END { exit asked != told }
-    '
-}
-
-paths=$(paths "$catalogue") || fail "$catalogue has an entry of a form that this script cannot read: write it as {kv2: ..., path: ...}"
-[ -n "$paths" ] || fail "$catalogue takes nothing from Vault"
-
-policy() {
-    printf '%s\n' "$paths" | sort -u | while IFS= read -r path; do
-        printf 'path "%s" { capabilities = ["read"] }\n' "$path"
-    done
-    printf 'path "auth/token/lookup-self" { capabilities = ["read"] }\n'
-    printf 'path "auth/token/renew-self" { capabilities = ["update"] }\n'
-    printf 'path "auth/token/revoke-self" { capabilities = ["update"] }\n'
+[ -n "$config" ] || fail "--config FILE is missing" 2
+tollgate=${TOLLGATE:-tollgate}
+command -v "$tollgate" >/dev/null || fail "tollgate is not on PATH; TOLLGATE can name it"
+policy=$("$tollgate" credential policy --config "$config") || {
+    [ -z "$policy" ] || printf '%s\n' "$policy" >&2
+    fail "there is no policy for these settings"
 }
 
 if [ $print_policy = yes ]; then
-    policy
+    printf '%s\n' "$policy"
     exit 0
 fi
 
@@ -81,7 +62,7 @@ keep() { # NAME MODE
     mv "$dir/.$1.new" "$dir/$1"
 }
 
-policy | "$cli" policy write "$name" - >/dev/null
+printf '%s\n' "$policy" | "$cli" policy write "$name" - >/dev/null
 "$cli" auth list -format=json | grep -q '"approle/"' || "$cli" auth enable approle >/dev/null
 role=auth/approle/role/$name
 "$cli" write "$role" token_policies="$name" token_no_default_policy=true token_ttl=20m token_type=service >/dev/null
@@ -105,5 +86,5 @@ else
     kept=''
 fi
 
-printf 'policy and role %s: %s path(s) of %s\n' "$name" "$(printf '%s\n' "$paths" | sort -u | wc -l | tr -d ' ')" "$catalogue"
+printf 'policy and role %s for %s\n' "$name" "$config"
 printf 'role id: %s\nsecret id: %s%s\n' "$dir/role-id" "$dir/secret-id" "$kept"

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{credential::Credential, snapshot::Snapshot};
@@ -11,61 +11,85 @@ use crate::{credential::Credential, snapshot::Snapshot};
 /// The schema of the object.
 const SCHEMA: &str = "tollgate.credentials/1";
 
-#[derive(Serialize)]
-struct Told<'s> {
-    schema: &'static str,
+/// What is told; read again by the command line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    schema: String,
     /// The version of the settings in force.
-    snapshot: &'s str,
-    credentials: Vec<CredentialTold<'s>>,
+    pub(crate) snapshot: String,
+    /// Every credential.
+    pub(crate) credentials: Vec<CredentialTold>,
 }
 
 /// A credential; every key is always there, `null` where there is nothing to say.
-#[derive(Serialize)]
-struct CredentialTold<'s> {
-    name: &'s str,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialTold {
+    /// Its name in the catalogue.
+    pub(crate) name: String,
     /// The role whose own value it is, if all that may name it do not have the same.
-    role: Option<&'s str>,
-    at_hand: Option<AtHandTold>,
+    pub(crate) role: Option<String>,
+    /// The lease that calls are given now.
+    pub(crate) at_hand: Option<AtHandTold>,
     /// Why the last attempt to have a value failed, if it did.
-    failure: Option<String>,
-    failing_s: Option<u64>,
-    fetched: u64,
-    failed: u64,
-    renewed: u64,
-    waited: u64,
-    made: u64,
-    given_up: u64,
+    pub(crate) failure: Option<String>,
+    /// For how long all attempts have failed.
+    pub(crate) failing_s: Option<u64>,
+    /// Values that were read.
+    pub(crate) fetched: u64,
+    /// Attempts to read one, or to make it longer, that failed.
+    pub(crate) failed: u64,
+    /// Renewals that brought more time.
+    pub(crate) renewed: u64,
+    /// Calls that found none at hand.
+    pub(crate) waited: u64,
+    /// Values that the source was asked to make.
+    pub(crate) made: u64,
+    /// Leases that were not needed any more before their end.
+    pub(crate) given_up: u64,
 }
 
-/// The lease that calls are given now.
-#[derive(Serialize)]
-struct AtHandTold {
-    class: &'static str,
-    lease: String,
-    age_s: u64,
-    remaining_s: u64,
-    expires: String,
+/// A lease.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AtHandTold {
+    /// `static` or `dynamic`.
+    pub(crate) class: String,
+    /// Its name in events.
+    pub(crate) lease: String,
+    /// How long ago its value was asked for.
+    pub(crate) age_s: u64,
+    /// How long it may still be used.
+    pub(crate) remaining_s: u64,
+    /// Its end, on the wall clock.
+    pub(crate) expires: String,
+}
+
+impl Told {
+    /// What the listener of a gate answered, if it is what a gate of this schema says.
+    pub(crate) fn read(answer: &str) -> Option<Told> {
+        let told: Told = serde_json::from_str(answer).ok()?;
+        (told.schema == SCHEMA).then_some(told)
+    }
 }
 
 /// All of them, by name, as one line of JSON.
 pub(super) fn of(snapshot: &Snapshot) -> String {
     let mut credentials: Vec<_> = snapshot.credentials.iter().map(|its| told(its)).collect();
-    credentials.sort_by_key(|credential| (credential.name, credential.role));
+    credentials.sort_by(|one, other| (&one.name, &one.role).cmp(&(&other.name, &other.role)));
     let told = Told {
-        schema: SCHEMA,
-        snapshot: &snapshot.version,
+        schema: SCHEMA.to_owned(),
+        snapshot: snapshot.version.to_string(),
         credentials,
     };
     serde_json::to_string(&told).expect("texts and numbers can be written") + "\n"
 }
 
-fn told(credential: &Credential) -> CredentialTold<'_> {
+fn told(credential: &Credential) -> CredentialTold {
     let its = credential.entry.condition();
     CredentialTold {
-        name: &credential.name,
-        role: credential.role.as_deref(),
+        name: credential.name.to_string(),
+        role: credential.role.as_deref().map(str::to_owned),
         at_hand: its.at_hand.map(|lease| AtHandTold {
-            class: lease.class.as_str(),
+            class: lease.class.as_str().to_owned(),
             lease: lease.id,
             age_s: lease.age.as_secs(),
             remaining_s: lease.remaining.as_secs(),

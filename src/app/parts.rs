@@ -9,6 +9,8 @@ mod disjoint;
 mod upstream;
 mod vault;
 
+pub(crate) use credentials::Alone;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use self::credentials::Credentials;

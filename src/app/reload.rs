@@ -134,7 +134,8 @@ impl Reloader {
     /// Gives back what the gate has elsewhere.
     pub(super) async fn close(&self) {
         if let Some(vault) = &self.parts.vault {
-            vault.value.close().await;
+            // Said already; the process ends, and what is left ends by itself.
+            let _lapses = vault.value.close().await;
         }
     }
 

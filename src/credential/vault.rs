@@ -21,7 +21,7 @@ mod upkeep;
 mod warnings;
 mod wire;
 
-pub(crate) use engine::{Engine, Stored};
+pub(crate) use engine::{Engine, Need, Stored};
 pub(crate) use error::VaultError;
 pub(crate) use login::{AppRole, Certificate, Jwt, Login, PerRole, SecretId};
 pub(crate) use parent::Parent;
@@ -184,25 +184,31 @@ impl Vault {
     }
 
     /// Gives back what the gate has, if the settings say so: its token, which ends all leases made with it, or each lease
-    /// by itself where the token is somebody else's. Best effort, some seconds at most; no call works after it.
-    pub(crate) async fn close(self: &Arc<Vault>) {
+    /// by itself where the token is somebody else's. Some seconds at most; no call works after it.
+    ///
+    /// # Errors
+    ///
+    /// Why something is not known to have ended; it ends by itself.
+    pub(crate) async fn close(self: &Arc<Vault>) -> Result<(), VaultError> {
         self.end_roles().await;
-        self.close_itself().await;
+        self.close_itself().await
     }
 
-    async fn close_itself(self: &Arc<Vault>) {
+    async fn close_itself(self: &Arc<Vault>) -> Result<(), VaultError> {
         let line = self.line.load_full();
+        let mut given_back = Ok(());
         if line.settings.revoke_on_exit && !line.session.owned() {
             let ended = timeout(END_TIMEOUT, self.end_leases()).await;
             if ended.is_err() {
                 tracing::warn!("leases not given back to vault in time");
+                given_back = Err(VaultError::TimedOut);
             }
         }
         let replaced = std::mem::take(&mut *self.replaced());
-        for line in replaced {
-            line.close().await;
+        for line in replaced.into_iter().chain([line]) {
+            given_back = line.close().await.and(given_back);
         }
-        line.close().await;
+        given_back
     }
 
     /// Asks, unless the server is known not to serve anybody; and again only as far as `repeat` allows it.
@@ -284,7 +290,8 @@ async fn retire(vault: Weak<Vault>, old: Arc<Line>) {
     if let Some(vault) = vault.upgrade() {
         vault.replaced().retain(|line| !Arc::ptr_eq(line, &old));
     }
-    old.close().await;
+    // Said already; nobody waits for it.
+    let _lapses = old.close().await;
 }
 
 /// Whether `old` may be asked in place of the line in force.

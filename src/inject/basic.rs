@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::placement::Unsendable;
+use super::placement::{MASK, Unsendable};
 use crate::secret::{Part, Value};
 
 const SCHEME: &[u8] = b"Basic ";
@@ -65,6 +65,15 @@ impl Basic {
             Half::Fixed(_) => None,
             Half::Secret(part) => Some(*part),
         })
+    }
+
+    /// The header value with a mask in the place of each secret, before it is encoded.
+    pub(super) fn masked(&self) -> String {
+        let [user, password] = [&self.user, &self.password].map(|half| match half {
+            Half::Fixed(text) => text,
+            Half::Secret(_) => MASK,
+        });
+        format!("Basic base64({user}:{password})")
     }
 
     /// The header value with the texts of `value` in their halves: marked sensitive, its memory wiped with its last

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::placement::Unsendable;
+use super::placement::{MASK, Unsendable};
 use crate::secret::{Part, Value};
 
 /// A header value with one place for the secret: `Bearer {token}`.
@@ -56,6 +56,11 @@ impl HeaderTemplate {
     /// Which text of a credential it carries.
     pub(crate) fn part(&self) -> Part {
         self.part
+    }
+
+    /// The header value with a mask in the place of the secret.
+    pub(super) fn masked(&self) -> String {
+        format!("{}{MASK}{}", self.before, self.after)
     }
 
     /// The header value with the text of `value` in its place: marked sensitive, its memory wiped with its last clone.

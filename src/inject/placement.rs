@@ -12,6 +12,9 @@ use crate::{
     target::Target,
 };
 
+/// What stands for a secret where people read.
+pub(super) const MASK: &str = "****";
+
 /// Where in a request a credential goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -51,6 +54,15 @@ impl Placement {
                 Ok(Ready::header(header::AUTHORIZATION, basic.prepare(value)?))
             }
             Placement::Query(parameter) => Ok(Ready::Parameter(parameter.prepare(value)?)),
+        }
+    }
+
+    /// What a call carries, with [`MASK`] in the place of each secret: no part of one, and not its length.
+    pub(crate) fn masked(&self) -> String {
+        match self {
+            Placement::Header { name, template } => format!("{name}: {}", template.masked()),
+            Placement::Basic(basic) => format!("{}: {}", header::AUTHORIZATION, basic.masked()),
+            Placement::Query(parameter) => format!("?{}={MASK}", parameter.name()),
         }
     }
 
@@ -125,3 +137,28 @@ impl fmt::Display for Unsendable {
 }
 
 impl std::error::Error for Unsendable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_call_is_the_same_for_every_secret() {
+        let header = Placement::Header {
+            name: header::AUTHORIZATION,
+            template: HeaderTemplate::parse("Bearer {token}").unwrap(),
+        };
+        assert_eq!(header.masked(), "authorization: Bearer ****");
+        let basic = |user, password| Placement::Basic(Basic::parse(user, password).unwrap());
+        assert_eq!(
+            basic("x-access-token", "{token}").masked(),
+            "authorization: Basic base64(x-access-token:****)"
+        );
+        assert_eq!(
+            basic("{username}", "{password}").masked(),
+            "authorization: Basic base64(****:****)"
+        );
+        let query = Placement::Query(Parameter::parse("api_key").unwrap());
+        assert_eq!(query.masked(), "?api_key=****");
+    }
+}

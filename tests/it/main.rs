@@ -15,6 +15,7 @@ mod addresses;
 mod admin;
 mod attack;
 mod attacks;
+mod catalogue;
 mod clients;
 mod credentials;
 mod crossing;

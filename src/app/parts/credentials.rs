@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Making, StartError};
+use super::{Making, StartError, vault::settings as vault_settings};
 use crate::{
-    config::{self, Source as ConfiguredSource},
-    credential::{Credential, Entry, Source, vault::Vault},
+    config::{self, Settings, Source as ConfiguredSource},
+    credential::{
+        Credential, Entry, Source,
+        vault::{Vault, VaultSettings},
+    },
     snapshot::Catalogue,
 };
 
@@ -94,6 +97,44 @@ impl Making<'_> {
             },
             entry,
         })
+    }
+}
+
+/// The source of one credential for who has no gate.
+pub(crate) struct Alone {
+    /// The source, as a role asks it that has a token of its own where the settings say so.
+    pub(crate) source: Source,
+    /// The client of Vault that it was made for and that owns all others: it does nothing until it is asked, and gives
+    /// everything back when it is closed.
+    pub(crate) vault: Option<Arc<Vault>>,
+}
+
+impl Alone {
+    /// The source of `configured` as `role` asks it.
+    ///
+    /// # Errors
+    /// What the settings say of Vault cannot be used.
+    pub(crate) fn of(
+        settings: &Settings,
+        configured: &config::Credential,
+        role: &str,
+    ) -> Result<Alone, StartError> {
+        let unusable = |error| StartError::because("vault", error);
+        let vault = match (&configured.source, &settings.gate.vault) {
+            (ConfiguredSource::Vault(_), Some(vault)) => {
+                let settings = VaultSettings {
+                    revoke_on_exit: true,
+                    ..vault_settings(vault)?
+                };
+                let vault = Vault::new(settings, Arc::default()).map_err(unusable)?;
+                Some(Arc::new(vault))
+            }
+            (ConfiguredSource::Vault(_), None) | (ConfiguredSource::File(_), _) => None,
+        };
+        let of_role = vault.as_ref().map(|vault| vault.for_role(role));
+        let of_role = of_role.transpose().map_err(unusable)?;
+        let source = source(configured, of_role.as_ref())?;
+        Ok(Alone { source, vault })
     }
 }
 

@@ -19,6 +19,8 @@ use crate::secret::Part;
 
 use std::time::Duration;
 
+use rustify::{endpoint::Endpoint as _, enums::RequestMethod};
+
 /// A longer name of an answer is not kept; Vault's have 36 bytes.
 const ID_BYTES_MAX: usize = 64;
 
@@ -43,6 +45,15 @@ pub(crate) enum Engine {
         /// The static role.
         role: String,
     },
+}
+
+/// What a policy must allow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Need {
+    /// The path of the API, without the version before it.
+    pub(crate) path: String,
+    /// Vault's word for what is done there.
+    pub(crate) capability: &'static str,
 }
 
 /// A secret in a key-value engine.
@@ -94,6 +105,22 @@ impl Engine {
             Engine::Login { mount, role } => Question::read(&[mount, "creds", role]),
             Engine::StaticLogin { mount, role } => Question::read(&[mount, "static-creds", role]),
         }
+    }
+
+    /// Where its question goes, and what a policy must allow there.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::PathUnsafe`] when mount, path or role have more than one reading.
+    pub(crate) fn needs(&self) -> Result<Need, VaultError> {
+        let question = self.question()?;
+        Ok(Need {
+            capability: match question.method() {
+                RequestMethod::GET => "read",
+                _ => "update",
+            },
+            path: question.path(),
+        })
     }
 
     /// What the answer to [`Engine::question`] gives.

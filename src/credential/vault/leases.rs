@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -127,10 +127,11 @@ impl Vault {
     /// # Errors
     ///
     /// Why it is not known to have ended.
-    #[allow(dead_code, reason = "for the command line")]
     pub(crate) async fn revoke(&self, lease: &LeaseInfo) -> Result<(), VaultError> {
         self.leases.take(&lease.id);
-        self.try_revoke(&lease.id).await
+        // Done when it is answered, so that whoever asked knows.
+        let body = json!({ "lease_id": &*lease.id, "sync": true });
+        self.try_revoke(body).await
     }
 
     /// Ends all leases that are left, one by one: for a token that is not given back.
@@ -138,7 +139,8 @@ impl Vault {
         let mut ending = JoinSet::new();
         for id in self.leases.take_all() {
             let vault = Arc::clone(self);
-            ending.spawn(async move { vault.try_revoke(&id).await.is_ok() });
+            ending
+                .spawn(async move { vault.try_revoke(json!({ "lease_id": &*id })).await.is_ok() });
         }
         let ended = ending.join_all().await;
         tracing::info!(
@@ -151,7 +153,7 @@ impl Vault {
     async fn revoke_patiently(&self, id: &str) {
         let mut backoff = Backoff::default();
         for _ in 0..REVOKE_TRIES_MAX {
-            let Err(error) = self.try_revoke(id).await else {
+            let Err(error) = self.try_revoke(json!({ "lease_id": id })).await else {
                 return;
             };
             self.errors.revoke.count(error.trouble());
@@ -165,8 +167,7 @@ impl Vault {
         }
     }
 
-    async fn try_revoke(&self, id: &str) -> Result<(), VaultError> {
-        let body = json!({ "lease_id": id });
+    async fn try_revoke(&self, body: Value) -> Result<(), VaultError> {
         let (answer, _) = self
             .ask(
                 &Question::write(&["sys/leases/revoke"], body)?,

@@ -109,11 +109,16 @@ impl Line {
     }
 
     /// Gives back what it has, if the settings say so. Takes at most 5 s.
-    pub(super) async fn close(&self) {
-        match self.settings.revoke_on_exit {
-            true => self.session.close().await,
-            false => drop(self.session.end()),
+    ///
+    /// # Errors
+    ///
+    /// Why the token is not known to have ended.
+    pub(super) async fn close(&self) -> Result<(), VaultError> {
+        if self.settings.revoke_on_exit {
+            return self.session.close().await;
         }
+        self.session.end();
+        Ok(())
     }
 }
 

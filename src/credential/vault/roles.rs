@@ -35,7 +35,6 @@ impl Vault {
     /// # Errors
     ///
     /// As [`Vault::new`].
-    #[allow(dead_code, reason = "the credentials of a role ask")]
     pub(crate) fn for_role(self: &Arc<Vault>, role: &str) -> Result<Arc<Vault>, VaultError> {
         let settings = self.line.load().settings.clone();
         let Some(kind) = settings.per_role.clone() else {
@@ -56,13 +55,14 @@ impl Vault {
     pub(crate) async fn end_role(&self, role: &str) {
         let client = self.roles.all().remove(role);
         if let Some(client) = client {
-            client.close_itself().await;
+            // Said already.
+            let _lapses = client.close_itself().await;
         }
     }
 
     /// Gives back what all roles have.
     pub(super) async fn end_roles(&self) {
-        let mut ending: JoinSet<()> = std::mem::take(&mut *self.roles.all())
+        let mut ending: JoinSet<_> = std::mem::take(&mut *self.roles.all())
             .into_values()
             .map(|client| async move { client.close_itself().await })
             .collect();

@@ -161,11 +161,14 @@ impl Session {
 
     /// Gives the token back if it is the gate's own, which ends its leases too. The session gives none after this.
     /// Takes at most 5 s.
-    pub(super) async fn close(&self) {
-        if let Some(token) = self.end()
-            && self.owned()
-        {
-            self.give_back(&token).await;
+    ///
+    /// # Errors
+    ///
+    /// Why the token is not known to have ended.
+    pub(super) async fn close(&self) -> Result<(), VaultError> {
+        match self.end() {
+            Some(token) if self.owned() => self.give_back(&token).await,
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -175,15 +178,21 @@ impl Session {
         self.0.token.swap(None)
     }
 
-    async fn give_back(&self, token: &Token) {
+    async fn give_back(&self, token: &Token) -> Result<(), VaultError> {
         token.bury();
         let request = RevokeTokenSelfRequest {};
         let revoke = self.0.wire.ask(&request, Some(token.header()));
-        match timeout(REVOKE_TIMEOUT, revoke).await {
-            Ok(Ok(answer)) => tracing::info!(status = answer.status, "vault token given back"),
-            Ok(Err(error)) => tracing::warn!(%error, "vault token not given back"),
-            Err(_) => tracing::warn!("vault token not given back in time"),
+        let given_back = match timeout(REVOKE_TIMEOUT, revoke).await {
+            Ok(Ok(answer)) if matches!(answer.status, 200 | 204) => Ok(()),
+            Ok(Ok(answer)) => Err(answer.fault()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(VaultError::TimedOut),
+        };
+        match &given_back {
+            Ok(()) => tracing::info!("vault token given back"),
+            Err(error) => tracing::warn!(%error, "vault token not given back"),
         }
+        given_back
     }
 
     async fn lives(&self, token: &Arc<Token>) -> Result<bool, VaultError> {

@@ -1,11 +1,6 @@
 //! The script that gives the gate its login, against a real OpenBao.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -21,8 +16,8 @@ async fn the_gate_serves_with_the_login_that_the_script_made() {
     let dir = made_in.path().join("vault");
     let world = world(&bao, &dir).start().await;
     bao.put("api-a", world.secret("api-a")).await;
-    let catalogue = world.dir().join("credentials.yaml");
-    let setup = |more: &[&str]| setup(&bao, &dir, &catalogue, more);
+    let config = world.dir().join("tollgate.yaml");
+    let setup = |more: &[&str]| setup(&bao, &dir, &config, more);
 
     let said = setup(&[]);
     // a gate that is another user comes to them, and is given the secret id alone
@@ -58,36 +53,27 @@ async fn the_gate_serves_with_the_login_that_the_script_made() {
 }
 
 #[test]
-fn the_policy_has_every_path_of_the_catalogue_however_it_is_written() {
-    let policy = policy(
-        "# vault: {kv2: old, path: gone, field: token}\n\
-         a:\n  vault: {kv2: secret, path: github/triage, field: token} # not {kv2: x, path: y}\n\
-         b:\n  vault:\n    field: token\n    path: \"b/b\"\n    kv2: 'team'\n  max_ttl: 1h\n\
-         c:\n  file: /run/secrets/c\n\
-         d: {vault: {path: github/triage, kv2: secret, field: other}, max_ttl: 1h}\n",
+fn settings_that_make_no_policy_end_the_script() {
+    let output = |config: &Path| {
+        Command::new(root().join("deploy/vault/setup.sh"))
+            .args(["--print-policy", "--config"])
+            .arg(config)
+            .env("TOLLGATE", env!("CARGO_BIN_EXE_tollgate"))
+            .output()
+            .unwrap()
+    };
+    let good = output(&root().join("config/tollgate.yaml"));
+    assert!(good.status.success(), "{good:?}");
+    assert!(
+        good.stdout
+            .starts_with(b"path \"secret/data/github/triage\"")
     );
-    let policy = String::from_utf8(policy.stdout).unwrap();
-    let paths: Vec<_> = policy.lines().map(|line| line.split('"').nth(1)).collect();
-    let own = ["lookup-self", "renew-self", "revoke-self"];
-    let own = own.map(|path| format!("auth/token/{path}"));
-    let mut wanted = vec![Some("secret/data/github/triage"), Some("team/data/b/b")];
-    wanted.extend(own.iter().map(|path| Some(path.as_str())));
-    assert_eq!(paths, wanted);
-}
-
-#[test]
-fn a_catalogue_that_cannot_be_read_ends_the_script() {
-    for (catalogue, reason) in [
-        ("a:\n  vault: {kv2: secret, field: token}\n", "cannot read"),
-        ("a:\n  vault: *other\n", "cannot read"),
-        ("a:\n  file: /run/secrets/a\n", "takes nothing from Vault"),
-    ] {
-        let output = policy(catalogue);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{catalogue}: {said}");
-        assert!(said.contains(reason), "{catalogue}: {said}");
-        assert!(output.stdout.is_empty(), "{catalogue}");
-    }
+    let dir = TempDir::new().unwrap();
+    let missing = output(&dir.path().join("tollgate.yaml"));
+    let said = String::from_utf8_lossy(&missing.stderr);
+    assert_eq!(missing.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot read this file"), "{said}");
+    assert!(missing.stdout.is_empty());
 }
 
 fn world(bao: &OpenBao, dir: &Path) -> Builder {
@@ -102,13 +88,14 @@ fn world(bao: &OpenBao, dir: &Path) -> Builder {
 }
 
 /// Runs the script as an administrator; it says no secret.
-fn setup(bao: &OpenBao, dir: &Path, catalogue: &Path, more: &[&str]) -> String {
+fn setup(bao: &OpenBao, dir: &Path, config: &Path, more: &[&str]) -> String {
     let output = Command::new(root().join("deploy/vault/setup.sh"))
         .arg("--dir")
         .arg(dir)
-        .arg("--catalogue")
-        .arg(catalogue)
+        .arg("--config")
+        .arg(config)
         .args(more)
+        .env("TOLLGATE", env!("CARGO_BIN_EXE_tollgate"))
         .env("VAULT_CLI", server::binary())
         .env("VAULT_ADDR", &bao.address)
         .env("VAULT_CACERT", bao.ca_file())
@@ -123,19 +110,6 @@ fn setup(bao: &OpenBao, dir: &Path, catalogue: &Path, more: &[&str]) -> String {
         assert!(!said.contains(&secret), "{said}");
     }
     said
-}
-
-/// What the script prints as the policy for this catalogue.
-fn policy(catalogue: &str) -> Output {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("credentials.yaml");
-    fs::write(&path, catalogue).unwrap();
-    Command::new(root().join("deploy/vault/setup.sh"))
-        .arg("--print-policy")
-        .arg("--catalogue")
-        .arg(path)
-        .output()
-        .unwrap()
 }
 
 fn secret_id(dir: &Path) -> String {

@@ -281,7 +281,7 @@ async fn everything_that_may_be_said() -> String {
     let malformed = vault.fetch(&kv2("secret", "b")).await.unwrap_err();
     double.revoke_all();
     read(&vault).await.unwrap();
-    vault.close().await;
+    vault.close().await.unwrap();
     format!("{vault:?} {fetched:?} {malformed:?} {malformed} ")
 }
 

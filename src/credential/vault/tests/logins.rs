@@ -197,7 +197,7 @@ async fn a_token_from_a_file_is_used_renewed_and_not_given_back() {
     let body = json!({ "token": token }).to_string();
     // Asking for a token that has ended fails the test.
     while world.server.write("auth/token/lookup", &body).await["last_renewal"].is_null() {}
-    vault.close().await;
+    vault.close().await.unwrap();
     world.server.write("auth/token/lookup", &body).await;
     assert_eq!(read(&vault).await, Err(VaultError::Closed));
 }
@@ -389,7 +389,7 @@ async fn v01_the_login_may_be_in_another_namespace_than_the_secrets() {
     while world.tokens("approle").await[0]["last_renewal"].is_null() {}
     let denied = vault.fetch(&kv2("secret", "other")).await;
     assert_eq!(denied.unwrap_err(), VaultError::Denied);
-    vault.close().await;
+    vault.close().await.unwrap();
     assert_eq!(world.tokens("approle").await.len(), 0);
     // There is no such role in the team's namespace.
     let vault = client_by(settings("team", "team"));

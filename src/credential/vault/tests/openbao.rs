@@ -252,7 +252,7 @@ async fn a_closed_client_leaves_no_token_behind() {
     let world = World::start().await;
     world.read("team/github").await.unwrap();
     assert_eq!(world.tokens().await.len(), 1);
-    world.vault.close().await;
+    world.vault.close().await.unwrap();
     assert_eq!(world.tokens().await.len(), 0);
 }
 

@@ -153,7 +153,7 @@ async fn closing_gives_back_what_the_roles_have() {
     let world = World::start().await;
     let triage = world.vault.for_role("triage").unwrap();
     read(&triage).await.unwrap();
-    world.vault.close().await;
+    world.vault.close().await.unwrap();
     assert!(world.tokens().await.is_empty());
     assert_eq!(read(&triage).await, Err(VaultError::Closed));
 }

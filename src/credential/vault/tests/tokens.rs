@@ -220,7 +220,7 @@ async fn a_closed_client_gave_its_token_back_and_gives_no_more_values() {
     let double = Double::honest().await;
     let (vault, _dir) = double.client();
     read(&vault).await.unwrap();
-    vault.close().await;
+    vault.close().await.unwrap();
     assert_eq!(double.count(REVOKE), 1);
     assert_eq!(read(&vault).await, Err(VaultError::Closed));
     assert_eq!(double.count(LOGIN), 1);
@@ -235,7 +235,7 @@ async fn closing_waits_no_longer_than_five_seconds() {
     double.until(REVOKE, 1).await;
     pause();
     let begin = Instant::now();
-    closing.await.unwrap();
+    assert_eq!(closing.await.unwrap(), Err(VaultError::TimedOut));
     assert!(begin.elapsed() < Duration::from_secs(6));
 }
 
@@ -373,7 +373,7 @@ async fn a_gate_that_is_not_to_gives_nothing_back() {
     };
     let vault = Arc::new(Vault::new(settings, Arc::default()).unwrap());
     read(&vault).await.unwrap();
-    vault.close().await;
+    vault.close().await.unwrap();
     assert_eq!(read(&vault).await, Err(VaultError::Closed));
     assert_eq!(double.count(REVOKE), 0);
 }
@@ -403,7 +403,7 @@ async fn v31_leases_of_a_token_that_is_not_the_gates_own_are_ended_one_by_one() 
         role: "ro".into(),
     };
     vault.fetch(&engine).await.unwrap();
-    vault.close().await;
+    vault.close().await.unwrap();
     let ended = double.seen().pop().unwrap();
     assert_eq!(ended.path, "/v1/sys/leases/revoke");
     assert!(ended.body.contains("db/creds/ro/1"), "{}", ended.body);

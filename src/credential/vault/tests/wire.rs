@@ -28,7 +28,7 @@ async fn v01_every_request_says_that_it_is_meant_for_vault_and_for_which_namespa
     });
     read(&vault).await.unwrap();
     double.until(RENEW, 1).await;
-    vault.close().await;
+    vault.close().await.unwrap();
     let seen = double.seen();
     assert!(seen.len() >= 4);
     for seen in seen {
@@ -147,7 +147,7 @@ async fn v29_the_state_that_the_server_was_seen_in_goes_with_the_next_question()
     for _ in 0..2 {
         read(&vault).await.unwrap();
     }
-    vault.close().await;
+    vault.close().await.unwrap();
     let seen = double.seen();
     let sent = |seen: &Seen| {
         let header = |name| seen.headers.get(name).cloned();
