@@ -140,6 +140,23 @@ async fn a_login_of_the_gate_makes_new_tokens_for_its_roles() {
 }
 
 #[tokio::test]
+async fn v17_the_tokens_of_roles_are_made_anew_before_the_gates_own_ends() {
+    let world = World::start().await;
+    let role = r#"{"token_ttl":"3s","token_max_ttl":"3s","token_policies":"gate"}"#;
+    world.server.write("auth/approle/role/gate", role).await;
+    let triage = world.vault.for_role("triage").unwrap();
+    read(&triage).await.unwrap();
+    let first = triage.line.load().session.at_hand().unwrap();
+    while !first.parent().superseded() {
+        assert_eq!(read(&triage).await.as_deref(), Ok("of the role"));
+    }
+    assert!(first.parent().lives(Instant::now()));
+    assert_eq!(read(&triage).await.as_deref(), Ok("of the role"));
+    let second = triage.line.load().session.at_hand().unwrap();
+    assert!(!second.outdated() && !second.is(&first));
+}
+
+#[tokio::test]
 async fn a_role_without_an_alias_that_is_allowed_gets_no_token() {
     let world = World::start().await;
     let kind = json!({ "allowed_entity_aliases": ["other-*"] }).to_string();

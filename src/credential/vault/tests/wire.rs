@@ -47,6 +47,24 @@ async fn v01_every_request_says_that_it_is_meant_for_vault_and_for_which_namespa
 }
 
 #[tokio::test]
+async fn v08_a_jwt_goes_out_without_the_spaces_around_it() {
+    let double = Double::honest().await;
+    let dir = TempDir::new().unwrap();
+    let token_file = file(dir.path(), "jwt", "  e30.e30.c2ln \r\n", 0o644);
+    let login = Login::Jwt(Jwt {
+        mount: "approle".into(),
+        role: "gate".into(),
+        token_file,
+    });
+    let settings = settings(&double.address, Vec::new(), login);
+    let vault = Vault::new(settings, Arc::default()).unwrap();
+    read(&vault).await.unwrap();
+    let login: serde_json::Value = serde_json::from_str(&double.seen()[0].body).unwrap();
+    let shown = serde_json::json!({ "role": "gate", "jwt": "e30.e30.c2ln" });
+    assert_eq!(login, shown);
+}
+
+#[tokio::test]
 async fn v01_the_root_has_no_name() {
     for root in [None, Some(String::new()), Some("root".into())] {
         let double = Double::honest().await;
