@@ -1,99 +1,67 @@
-//! Users that OpenBao makes on real servers, each for one lease.
+//! Credentials of a real OpenBao's engines, each at a real server: there for one lease, and gone after it.
 
-use std::net::Ipv4Addr;
+mod audit;
+mod database;
+mod influx;
+mod kv;
+mod rabbitmq;
+
+use std::path::Path;
+
+use serde_json::Value;
 
 use crate::{
-    openbao::server::{OpenBao, engines::Administered},
-    servers::{ROOT, influx::Influx, postgres::Postgres, rabbitmq::RabbitMq},
-    world::pki::Pki,
+    openbao::server::OpenBao,
+    servers::ROOT,
+    world::{
+        World,
+        patience::{until, until_told},
+        pki::write_private,
+    },
 };
 
-/// A name and a password.
-type User = (String, String);
-
-/// Has OpenBao make a user, as root; gives the one lease there is, and the user.
-async fn made(bao: &OpenBao, path: &str) -> (String, User) {
-    let user = bao.read(path).await;
-    let text = |field: &str| user[field].as_str().unwrap().to_owned();
-    let leases = bao.leases(path).await;
-    assert_eq!(leases.len(), 1, "{leases:?}");
-    (leases[0].clone(), (text("username"), text("password")))
+/// The keys of a catalogue entry whose user is made at `source`: name and password go in Basic.
+fn made_at(source: &str) -> String {
+    format!(
+        "vault: {{{source}}}\n\
+         place: {{basic: {{user: \"{{username}}\", password: \"{{password}}\"}}}}\n\
+         max_ttl: 1h"
+    )
 }
 
-#[tokio::test]
-async fn a_user_of_rabbitmq_is_there_for_one_lease() {
-    let pki = Pki::new();
-    let shown = pki.shown("mq.test", Ipv4Addr::LOCALHOST);
-    let (bao, mq) = tokio::join!(
-        OpenBao::start(),
-        RabbitMq::start((Ipv4Addr::LOCALHOST, 0).into(), shown)
-    );
-    let server = Administered {
-        address: &mq.address,
-        root: ROOT,
-    };
-    bao.makes_rabbitmq_users("agent", &server, ("1h", "2h"))
-        .await;
-    let (lease, (name, password)) = made(&bao, "rabbitmq/creds/agent").await;
-    let (status, who) = mq.get("whoami", (&name, &password)).await;
-    assert_eq!((status, who["name"].as_str()), (200, Some(name.as_str())));
-    bao.revoke(&lease).await;
-    assert_eq!(mq.get("whoami", (&name, &password)).await.0, 401);
-    assert_eq!(mq.users().await, [ROOT.0]);
+/// The setting with which the gate logs in to `bao`, where it may read `paths`; `dir` holds what the login needs.
+async fn login(bao: &OpenBao, dir: &Path, paths: &[&str]) -> String {
+    let readable = |path: &&str| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n");
+    let mut policy: String = paths.iter().map(readable).collect();
+    policy += "path \"sys/leases/+\" { capabilities = [\"update\"] }\n";
+    let (role_id, secret_id) = bao.role("gate", &policy, "20m").await;
+    write_private(&dir.join("role_id"), &role_id);
+    write_private(&dir.join("secret_id"), &secret_id);
+    let (address, ca, dir) = (&bao.address, bao.ca_file(), dir.display());
+    format!(
+        "vault: {{address: \"{address}\", ca: {}, approle: {{role_id: {dir}/role_id, secret_id: {dir}/secret_id}}}}",
+        ca.display()
+    )
 }
 
-#[tokio::test]
-async fn a_role_of_postgresql_is_there_for_one_lease() {
-    let (bao, postgres) = tokio::join!(OpenBao::start(), Postgres::start());
-    let server = Administered {
-        address: &postgres.address(),
-        root: ROOT,
-    };
-    bao.makes_postgres_roles("agent", &server, ("1h", "2h"))
-        .await;
-    let (lease, (name, password)) = made(&bao, "database/creds/agent").await;
-    let query = "SELECT current_user, rolvaliduntil - now() < '61min' FROM pg_roles WHERE rolname = current_user";
-    let row = postgres.query_as((&name, &password), query).await;
-    assert_eq!(row, Ok(format!("{name}|t")));
-    bao.revoke(&lease).await;
-    let row = postgres.query_as((&name, &password), query).await;
-    assert!(row.unwrap_err().contains("authentication failed"));
-    assert_eq!(postgres.roles_made().await, Vec::<String>::new());
+/// What the event of the `number`-th call that was made says of its credential, counted from 1.
+async fn told(world: &World, number: usize) -> Value {
+    let event = until("the event of a call", || {
+        world.events.of_kind("ended").get(number - 1).cloned()
+    });
+    event.await["credential"].clone()
 }
 
-#[tokio::test]
-async fn a_user_of_influxdb_is_there_for_one_lease() {
-    let pki = Pki::new();
-    let shown = pki.shown("influx.test", Ipv4Addr::LOCALHOST);
-    let at = (Ipv4Addr::LOCALHOST, 0).into();
-    let (bao, influx) = tokio::join!(OpenBao::start(), Influx::start(at, shown));
-    let server = Administered {
-        address: &influx.https.to_string(),
-        root: ROOT,
-    };
-    bao.makes_influx_users("agent", &server, ("1h", "2h")).await;
-    let (lease, (name, password)) = made(&bao, "database/creds/agent").await;
-    let (status, answer) = influx.query_as((&name, &password), "SHOW DATABASES").await;
-    assert_eq!(status, 200, "{answer}");
-    bao.revoke(&lease).await;
-    let (status, answer) = influx.query_as((&name, &password), "SHOW DATABASES").await;
-    assert_eq!(status, 401, "{answer}");
-    assert_eq!(influx.users().await, [ROOT.0]);
-}
-
-#[tokio::test]
-async fn openbao_signs_and_vouches_and_writes_down_who_asked() {
-    let bao = OpenBao::start().await;
-    let authority = bao.signs_certificates("agent", "td.test", "10m").await;
-    assert!(authority.contains("BEGIN CERTIFICATE"), "{authority}");
-    let key = bao.signs_with_rsa("app").await;
-    assert!(key.contains("BEGIN PUBLIC KEY"), "{key}");
-    assert_ne!(bao.vouches_for_logins("agent", "10m").await, "");
-    let asked: Vec<_> = bao.audit();
-    assert!(
-        asked
-            .iter()
-            .any(|line| line["type"] == "request" && line["request"]["path"] == "transit/keys/app"),
-        "{asked:?}"
-    );
+/// Waits until a server has no users but root and these.
+async fn only(server: &str, users: impl AsyncFn() -> Vec<String>, wanted: &[&str]) {
+    let mut wanted: Vec<&str> = wanted.to_vec();
+    wanted.push(ROOT.0);
+    wanted.sort_unstable();
+    let what = format!("{server} knows {wanted:?} and nobody else");
+    until_told(&what, async || {
+        let mut users = users().await;
+        users.sort_unstable();
+        (users == wanted).then_some(())
+    })
+    .await;
 }

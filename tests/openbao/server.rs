@@ -107,8 +107,12 @@ impl OpenBao {
 
     /// Deletes the latest version of a secret.
     pub(crate) async fn delete(&self, path: &str) {
-        self.ask(reqwest::Method::DELETE, &format!("secret/data/{path}"), "")
-            .await;
+        self.remove(&format!("secret/data/{path}")).await;
+    }
+
+    /// Deletes what is at `path`, as root.
+    pub(crate) async fn remove(&self, path: &str) {
+        self.ask(reqwest::Method::DELETE, path, "").await;
     }
 
     /// Reads as root.

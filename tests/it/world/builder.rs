@@ -106,6 +106,14 @@ impl Builder {
         self
     }
 
+    /// One more entry of the catalogue, for the roles that name it: its keys as they stand there, without `roles` and
+    /// `hosts`.
+    pub(crate) fn credential(mut self, name: &str, host: &str, keys: &str) -> Builder {
+        let entry = (name.to_owned(), host.to_owned(), keys.to_owned());
+        self.plan.entries.push(entry);
+        self
+    }
+
     /// How long a credential without a lease of its own is served, as in `2s`.
     pub(crate) fn max_ttl(mut self, max_ttl: &str) -> Builder {
         self.plan.max_ttl = Some(max_ttl.to_owned());

@@ -36,6 +36,14 @@ impl Canaries {
         });
     }
 
+    /// `secret` is one that others made for `host`.
+    pub(crate) fn know_of(&self, host: &str, secret: &str) {
+        self.0.lock().unwrap().push(Canary {
+            value: secret.to_owned(),
+            host: Some(host.to_owned()),
+        });
+    }
+
     pub(crate) fn all(&self) -> Vec<Canary> {
         self.0.lock().unwrap().clone()
     }

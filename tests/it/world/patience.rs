@@ -8,12 +8,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at a state that cannot be subscribed to (another process, a file).
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// Between two questions to another process.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
 /// Waits until `look` finds what it looks for.
 pub(crate) async fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     match within(PATIENCE, look).await {
         Some(found) => found,
         None => panic!("not reached within {PATIENCE:?}: {what}"),
     }
+}
+
+/// The same for a state that somebody is asked for, who takes a while to answer.
+pub(crate) async fn until_told<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    patiently(what, async {
+        loop {
+            if let Some(found) = ask().await {
+                return found;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    })
+    .await
 }
 
 /// What `look` finds within `bound`, if it does.

@@ -244,6 +244,8 @@ pub(crate) struct Plan {
     pub(crate) from_vault: bool,
     /// How long a value without a lease of its own may be served.
     pub(crate) max_ttl: Option<String>,
+    /// More of the catalogue: name, host, and the keys of the entry that say neither, each on its line.
+    pub(crate) entries: Vec<(String, String, String)>,
 }
 
 /// Where the world is, for the settings to name.
@@ -368,10 +370,25 @@ impl Plan {
             )
             .unwrap();
         }
+        text.extend(self.entries.iter().map(|entry| self.entry(entry, places)));
         match text.is_empty() {
             true => "{}\n".into(),
             false => text,
         }
+    }
+
+    /// An entry for the roles that name it; nothing if none does.
+    fn entry(&self, (name, host, keys): &(String, String, String), places: &Places) -> String {
+        let names_it = |rule: &Rule| rule.credential.as_ref() == Some(name);
+        let roles = self.roles.iter();
+        let roles = roles.filter(|(_, role)| role.rules().iter().any(names_it));
+        let roles: Vec<&str> = roles.map(|(role, _)| role.as_str()).collect();
+        if roles.is_empty() {
+            return String::new();
+        }
+        let (roles, port) = (roles.join(", "), places.port);
+        let keys = keys.replace('\n', "\n  ");
+        format!("{name}:\n  roles: [{roles}]\n  hosts: [\"{host}:{port}\"]\n  {keys}\n")
     }
 }
 
