@@ -57,20 +57,21 @@ fn credential(args: &[&str], dir: &Path) -> Output {
 fn write(dir: &Path, vault: &str, entries: &[(&str, &str)]) {
     let frame = "listen: 127.0.0.1:0\ncertificate: {chain: gate.crt, key: gate.key}\n\
         trust_domains: {td.test: {bundle: agents.crt}}\ninterception: {ca: ca.crt, key: ca.key}\n";
-    let role = "purpose: p\nowner: o\nsponsor: s\nreview_by: 2099-01-01\nidentities: [spiffe://td.test/reader]\n\
+    let role = "purpose: p\nowner: o\nsponsor: s\nreview_by: 2099-01-01\nidentities: [spiffe://td.test/triage]\n\
         limit: {rate: 1/s}\nrules: []\n";
     let mut catalogue = String::new();
     for (name, keys) in entries {
-        catalogue += &format!("{name}:\n  roles: [reader]\n  hosts: [api.a.test]\n  {keys}\n");
+        catalogue +=
+            &format!("{name}:\n  roles: [triage]\n  hosts: [queries.example.org]\n  {keys}\n");
     }
     fs::create_dir_all(dir.join("roles")).unwrap();
     fs::write(dir.join("tollgate.yaml"), format!("{frame}{vault}")).unwrap();
-    fs::write(dir.join("roles/reader.yaml"), role).unwrap();
+    fs::write(dir.join("roles/triage.yaml"), role).unwrap();
     fs::write(dir.join("credentials.yaml"), catalogue).unwrap();
     fs::write(dir.join("revoked"), "").unwrap();
 }
 
-const MADE: &str = "vault: {database: database, role: agent}\n  \
+const MADE: &str = "vault: {database: database, role: reader}\n  \
     place: {basic: {user: \"{username}\", password: \"{password}\"}}\n  max_ttl: 8h";
 const STORED: &str = "vault: {kv2: secret, path: a, field: token}\n  \
     place: {header: Authorization, value: \"Bearer {token}\"}\n  max_ttl: 1h\n  \
@@ -96,7 +97,7 @@ async fn a_test_shows_where_a_made_user_goes_and_leaves_neither_lease_nor_token(
         address: &postgres.address(),
         root: ROOT,
     };
-    bao.makes_postgres_roles("agent", &server, ("1h", "2h"))
+    bao.makes_postgres_roles("reader", &server, ("1h", "2h"))
         .await;
     let settings = Settings::new(&bao, &[("queries", MADE)]).await;
 
@@ -107,14 +108,21 @@ async fn a_test_shows_where_a_made_user_goes_and_leaves_neither_lease_nor_token(
         said.lines().partition(|line| line.starts_with("request"));
     insta::assert_snapshot!(said.join("\n"), @r"
     credential  queries
-    from        vault:database/creds/agent
+    from        vault:database/creds/reader
     injected    authorization: Basic base64(****:****)
-    into        calls of reader to api.a.test
+    into        calls of triage to queries.example.org
     class       dynamic
     end         a lease of 1h, which can be made longer; used for 8h at most
     given back  yes, the lease has ended
     ");
     assert!(output.stderr.is_empty(), "{output:?}");
+    let readme = include_str!("../../README.md");
+    for line in said {
+        assert!(
+            readme.contains(&format!("    {line}\n")),
+            "{line} is not in the README"
+        );
+    }
     assert!(request[0].ends_with(" in Vault's audit log"), "{request:?}");
 
     let output = settings.says(&["test", "queries", "--json"]);
@@ -131,7 +139,7 @@ async fn a_test_shows_where_a_made_user_goes_and_leaves_neither_lease_nor_token(
     );
 
     assert_eq!(
-        bao.leases("database/creds/agent").await,
+        bao.leases("database/creds/reader").await,
         Vec::<String>::new()
     );
     assert_eq!(postgres.roles_made().await, Vec::<String>::new());
@@ -183,7 +191,7 @@ async fn a_test_that_fails_says_what_to_do_and_leaves_no_token() {
 
     let output = settings.says(&["test", "stored", "--role", "writer"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("stored is for the roles reader"));
+    assert!(text(&output.stderr).contains("stored is for the roles triage"));
     let output = settings.says(&["test", "as-usr"]);
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
@@ -215,7 +223,7 @@ fn the_policy_is_what_the_catalogue_needs_and_nothing_else() {
     path "auth/token/revoke-self" { capabilities = ["update"] }
     "#);
     insta::assert_snapshot!(policy(&[("queries", MADE)]), @r#"
-    path "database/creds/agent" { capabilities = ["read"] }
+    path "database/creds/reader" { capabilities = ["read"] }
     path "sys/leases/renew" { capabilities = ["update"] }
     path "sys/leases/revoke" { capabilities = ["update"] }
     path "auth/token/lookup-self" { capabilities = ["read"] }

@@ -5,7 +5,7 @@ pub(crate) mod compose;
 mod image;
 mod settings;
 mod unit;
-mod vault;
+pub(crate) mod vault;
 
 use std::{
     fs,

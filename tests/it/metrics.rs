@@ -6,15 +6,20 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use tempfile::TempDir;
 use time::OffsetDateTime;
 use tollgate::refusal::Reason;
 
-use crate::world::{
-    World,
-    gate::Stdout,
-    script::{Answer, Hold},
-    settings::Role,
-    vault::Mood,
+use crate::{
+    deploy::vault::{self, asks_for_users, setup, with_users},
+    world::{
+        World,
+        gate::Stdout,
+        patience::patiently,
+        script::{Answer, Hold},
+        settings::Role,
+        vault::Mood,
+    },
 };
 
 async fn world() -> World {
@@ -212,6 +217,58 @@ async fn counts_what_goes_wrong_with_vault() {
     );
     let failed = "credential_fetches_total{credential=\"api-a\",outcome=\"failed\"}";
     assert_eq!(world.metric(failed).await, 1.0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn v30_shows_how_vault_does_and_for_how_long_a_credential_is_served_without_it() {
+    let ((bao, _postgres), made_in) = (with_users("10s").await, TempDir::new().unwrap());
+    let dir = made_in.path().join("vault");
+    let world = vault::world(&bao, &dir).admin().start().await;
+    asks_for_users(&world).await;
+    setup(&bao, &dir, &world.dir().join("tollgate.yaml"), &[]);
+    let heard = "vault_last_contact_timestamp_seconds";
+    assert_eq!(world.metric_if_any(heard).await, None);
+    assert_eq!(
+        world.metric("vault_logins_total{outcome=\"ok\"}").await,
+        0.0
+    );
+
+    let agent = world.agent("reader");
+    let call = "GET http://api.a.test/v1/x";
+    assert_eq!(agent.call(call).await.status, 200);
+    assert_eq!(agent.call(call).await.status, 200);
+    for (sample, count) in [
+        ("vault_logins_total{outcome=\"ok\"}", 1.0),
+        ("vault_logins_total{outcome=\"failed\"}", 0.0),
+        ("vault_token_renewals_total{outcome=\"ok\"}", 0.0),
+        ("credential_mints_total{credential=\"api-a\"}", 1.0),
+        ("credential_waits_total{credential=\"api-a\"}", 1.0),
+        ("credential_stale_seconds{credential=\"api-a\"}", 0.0),
+    ] {
+        assert_eq!(world.metric(sample).await, count, "{sample}");
+    }
+    let left = "credential_remaining_seconds{credential=\"api-a\",class=\"dynamic\"}";
+    assert!((5.0..10.0).contains(&world.metric(left).await));
+    assert!((world.metric(heard).await - now_s()).abs() < 15.0);
+
+    bao.seal().await;
+    let stale = "credential_stale_seconds{credential=\"api-a\"}";
+    patiently("a renewal that fails while the lease is served", async {
+        while world.metric(stale).await == 0.0 {
+            assert_eq!(agent.call(call).await.status, 200);
+        }
+    })
+    .await;
+    let failed = "vault_lease_renewals_total{outcome=\"failed\"}";
+    assert!(world.metric(failed).await >= 1.0);
+    assert_eq!(
+        world
+            .metric("credential_fetch_failing{credential=\"api-a\"}")
+            .await,
+        1.0
+    );
+    drop(bao);
     world.finish().await;
 }
 

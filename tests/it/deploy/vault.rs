@@ -6,8 +6,9 @@ use tempfile::TempDir;
 
 use super::root;
 use crate::{
-    openbao::server::{self, OpenBao},
-    world::{World, builder::Builder},
+    openbao::server::{self, OpenBao, engines::Administered},
+    servers::{ROOT, postgres::Postgres},
+    world::{World, builder::Builder, patience::patiently, pki},
 };
 
 #[tokio::test]
@@ -52,6 +53,36 @@ async fn the_gate_serves_with_the_login_that_the_script_made() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn a_gate_with_this_policy_has_users_made_keeps_them_and_gives_them_back() {
+    let ((bao, postgres), made_in) = (with_users("5s").await, TempDir::new().unwrap());
+    let dir = made_in.path().join("vault");
+    let world = world(&bao, &dir).admin().start().await;
+    asks_for_users(&world).await;
+    setup(&bao, &dir, &world.dir().join("tollgate.yaml"), &[]);
+
+    let agent = world.agent("reader");
+    let call = "GET http://api.a.test/v1/x";
+    let renewed = "vault_lease_renewals_total{outcome=\"ok\"}";
+    patiently("a renewal", async {
+        while world.metric(renewed).await == 0.0 {
+            assert_eq!(agent.call(call).await.status, 200);
+        }
+    })
+    .await;
+    assert_eq!(postgres.roles_made().await.len(), 1);
+    fs::write(world.dir().join("revoked"), pki::spiffe_id("reader")).unwrap();
+    let given_back = "vault_leases_given_back_total{outcome=\"ok\"}";
+    world.metric_until(given_back, |count| count == 1.0).await;
+    for errors in ["read", "login", "renew", "lease", "revoke"] {
+        let errors = format!("vault_errors_total{{operation=\"{errors}\",error=\"denied\"}}");
+        assert_eq!(world.metric(&errors).await, 0.0, "{errors}");
+    }
+    until_gone(&bao, &postgres).await;
+    drop(bao);
+    world.finish().await;
+}
+
 #[test]
 fn settings_that_make_no_policy_end_the_script() {
     let output = |config: &Path| {
@@ -76,7 +107,7 @@ fn settings_that_make_no_policy_end_the_script() {
     assert!(missing.stdout.is_empty());
 }
 
-fn world(bao: &OpenBao, dir: &Path) -> Builder {
+pub(crate) fn world(bao: &OpenBao, dir: &Path) -> Builder {
     let (address, ca, dir) = (&bao.address, bao.ca_file(), dir.display());
     World::new()
         .role("reader", "GET api.a.test/v1/**")
@@ -87,8 +118,40 @@ fn world(bao: &OpenBao, dir: &Path) -> Builder {
         ))
 }
 
+/// An OpenBao that makes users of a PostgreSQL, for leases of `ttl`.
+pub(crate) async fn with_users(ttl: &str) -> (OpenBao, Postgres) {
+    let (bao, postgres) = tokio::join!(OpenBao::start(), Postgres::start());
+    let server = Administered {
+        address: &postgres.address(),
+        root: ROOT,
+    };
+    bao.makes_postgres_roles("reader", &server, (ttl, "1h"))
+        .await;
+    (bao, postgres)
+}
+
+/// Has the gate take the credential of `api.a.test` from there.
+pub(crate) async fn asks_for_users(world: &World) {
+    let catalogue = format!(
+        "api-a:\n  roles: [reader]\n  hosts: [\"{}\"]\n  vault: {{database: database, role: reader}}\n  \
+         place: {{basic: {{user: \"{{username}}\", password: \"{{password}}\"}}}}\n  max_ttl: 1h\n",
+        world.at("api.a.test")
+    );
+    fs::write(world.dir().join("credentials.yaml"), catalogue).unwrap();
+    world.reload().await;
+}
+
+async fn until_gone(bao: &OpenBao, postgres: &Postgres) {
+    patiently("no lease and no user", async {
+        while !bao.leases("database/creds/reader").await.is_empty()
+            || !postgres.roles_made().await.is_empty()
+        {}
+    })
+    .await;
+}
+
 /// Runs the script as an administrator; it says no secret.
-fn setup(bao: &OpenBao, dir: &Path, config: &Path, more: &[&str]) -> String {
+pub(crate) fn setup(bao: &OpenBao, dir: &Path, config: &Path, more: &[&str]) -> String {
     let output = Command::new(root().join("deploy/vault/setup.sh"))
         .arg("--dir")
         .arg(dir)
