@@ -37,6 +37,7 @@ use crate::{
     server::{Drained, Server},
     session::handshakes::Handshakes,
     shutdown::{self, Ending, Phase},
+    snapshot::Snapshot,
 };
 
 /// How often what rests or has ended is looked after.
@@ -219,6 +220,18 @@ async fn sweep(gate: Arc<Gate>) {
         gate.limits.forget_unused();
         snapshot.sweep_credentials();
         gate.register.review(&snapshot, Look::Clock, &gate.log);
+    }
+}
+
+/// Has credentials that nobody may use any more give up what they have, by the settings in force, of which `before` may
+/// have had others. Whoever changes the settings calls it, and the last to do so is the one who sees the last change.
+fn settle_credentials(gate: &Gate, before: &Snapshot) {
+    loop {
+        let snapshot = gate.snapshot.load_full();
+        snapshot.settle_credentials(before);
+        if Arc::ptr_eq(&snapshot, &gate.snapshot.load()) {
+            return;
+        }
     }
 }
 

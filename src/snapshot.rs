@@ -16,7 +16,7 @@ use time::{Date, OffsetDateTime};
 pub(crate) use self::passage::Passage;
 use crate::{
     config::Exceptions,
-    credential::{Condition, Credential},
+    credential::{Condition, Credential, vault::Vault},
     event::{Fields, Intent},
     identity::{SpiffeId, certificate::Caller},
     limit::{Admission, Bucket},
@@ -52,6 +52,8 @@ pub(crate) struct Snapshot {
     pub(crate) upstream: Arc<Upstream>,
     /// Every credential there is: where roles have values of their own, one for each.
     pub(crate) credentials: Arc<[Arc<Credential>]>,
+    /// Where roles act under tokens of their own, if some do.
+    pub(crate) vault: Option<Arc<Vault>>,
 }
 
 /// What holds for an identity: its role, and all that the role's rules refer to.

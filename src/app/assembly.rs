@@ -77,6 +77,7 @@ pub(super) fn snapshot(
         mint: parts.mint.value.clone(),
         upstream: parts.upstream.value.clone(),
         credentials: parts.credentials.all(),
+        vault: parts.vault.as_ref().map(|vault| vault.value.clone()),
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     assembly,
     parts::{Failed, Parts},
+    settle_credentials,
 };
 use crate::{
     config::{self, Digest, Inputs, Mistakes, RevokedFile, Settings},
@@ -272,7 +273,7 @@ impl Reloader {
                 "open connections ended with the settings that allowed them"
             );
         }
-        snapshot.settle_credentials(&replaced);
+        settle_credentials(&self.gate, &replaced);
         if !Arc::ptr_eq(&before.upstream.value, &self.parts.upstream.value) {
             before.upstream.value.close();
         }

@@ -8,6 +8,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use super::settle_credentials;
 use crate::{
     config::{Mistakes, Revoked, RevokedFile},
     live::Look,
@@ -63,8 +64,7 @@ fn apply(gate: &Gate, read: &Revoked, rests: bool) {
     let ended = gate
         .register
         .review(&gate.snapshot.load(), Look::Clock, &gate.log);
-    let snapshot = gate.snapshot.load();
-    snapshot.settle_credentials(&snapshot);
+    settle_credentials(gate, &gate.snapshot.load());
     if ended > 0 {
         tracing::warn!(ended, "open connections were revoked");
     }

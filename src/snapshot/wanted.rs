@@ -1,22 +1,35 @@
 //! Which credentials anybody may use: the others give up what they have, at once.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::Snapshot;
 use crate::credential::Credential;
 
 impl Snapshot {
     /// Tells every credential whether anybody may use it by these settings: an identity that is not revoked, by a rule
-    /// that names it. `before` is what was in force: what of it is in the catalogue no more, nobody may use.
+    /// that names it. `before` is what was in force: what of it is in the catalogue no more, nobody may use. A role
+    /// that acts under a token of its own and may use nothing any more gives that back, and so all at once.
     pub(crate) fn settle_credentials(&self, before: &Snapshot) {
-        for old in before.credentials.iter() {
+        let gone = before.credentials.iter().filter(|old| {
             let mut kept = self.credentials.iter();
-            if !kept.any(|kept| kept.entry.is(&old.entry)) {
-                old.entry.want(false);
-            }
+            !kept.any(|kept| kept.entry.is(&old.entry))
+        });
+        let (wanted, mut unwanted): (Vec<_>, Vec<_>) = self
+            .credentials
+            .iter()
+            .partition(|credential| self.is_wanted(credential));
+        unwanted.extend(gone);
+        let going_on: HashSet<_> = wanted.iter().filter_map(|its| its.role.as_ref()).collect();
+        let ended = unwanted.iter().filter_map(|its| its.role.as_ref());
+        let ended: HashSet<_> = ended.filter(|role| !going_on.contains(role)).collect();
+        if let Some(vault) = &self.vault {
+            ended.into_iter().for_each(|role| vault.end_role(role));
         }
-        for credential in self.credentials.iter() {
-            credential.entry.want(self.is_wanted(credential));
+        for credential in unwanted {
+            credential.entry.want(false);
+        }
+        for credential in wanted {
+            credential.entry.want(true);
         }
     }
 

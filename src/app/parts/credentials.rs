@@ -53,20 +53,39 @@ impl Making<'_> {
         &self,
         vault: Option<&Arc<Vault>>,
     ) -> Result<Credentials, StartError> {
-        let configured = self.settings.credentials.values();
-        let listed = configured.map(|configured| {
-            let key = Key {
-                name: configured.name.clone(),
-                role: None,
-            };
-            let credential = Arc::new(self.credential(configured, &key, vault)?);
-            let listed = Listed {
-                configured: configured.clone(),
-                credential,
-            };
-            Ok((key, listed))
-        });
-        listed.collect::<Result<_, _>>().map(Credentials)
+        let mut listed = HashMap::new();
+        for configured in self.settings.credentials.values() {
+            for key in self.keys(configured) {
+                let credential = Arc::new(self.credential(configured, &key, vault)?);
+                let configured = configured.clone();
+                listed.insert(
+                    key,
+                    Listed {
+                        configured,
+                        credential,
+                    },
+                );
+            }
+        }
+        Ok(Credentials(listed))
+    }
+
+    /// Whose values there are of a credential: everybody's, or one for each role that may name it, where roles act at
+    /// Vault under tokens of their own.
+    fn keys(&self, configured: &config::Credential) -> Vec<Key> {
+        let vault = self.settings.gate.vault.as_ref();
+        let by_roles = vault.is_some_and(|vault| vault.per_role.is_some());
+        let key = |role| Key {
+            name: configured.name.clone(),
+            role,
+        };
+        match (&configured.source, by_roles) {
+            (ConfiguredSource::Vault(_), true) => {
+                let roles = configured.binding.roles.iter().cloned();
+                roles.map(|role| key(Some(role))).collect()
+            }
+            (ConfiguredSource::Vault(_), false) | (ConfiguredSource::File(_), _) => vec![key(None)],
+        }
     }
 
     /// A credential; who may use it may change without its value being fetched anew.
@@ -81,7 +100,7 @@ impl Making<'_> {
         let entry = match kept {
             Some(kept) => kept.credential.entry.clone(),
             None => Entry::new(
-                source(configured, vault)?,
+                source(configured, of_role(vault, key)?.as_ref())?,
                 configured.placement.clone(),
                 configured.max_ttl,
                 self.names.clone(),
@@ -136,6 +155,18 @@ impl Alone {
         let source = source(configured, of_role.as_ref())?;
         Ok(Alone { source, vault })
     }
+}
+
+/// Who asks Vault for a credential.
+fn of_role(vault: Option<&Arc<Vault>>, key: &Key) -> Result<Option<Arc<Vault>>, StartError> {
+    let asks = |vault: &Arc<Vault>| match &key.role {
+        Some(role) => vault.for_role(role),
+        None => Ok(vault.clone()),
+    };
+    vault
+        .map(asks)
+        .transpose()
+        .map_err(|error| StartError::because("vault", error))
 }
 
 fn source(

@@ -63,7 +63,7 @@ impl Leases {
         self.all().remove(id).is_some()
     }
 
-    fn take_all(&self) -> Vec<Arc<str>> {
+    pub(super) fn take_all(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut *self.all()).into_keys().collect()
     }
 

@@ -14,6 +14,7 @@ use super::{
     engine::Question,
     envelope::Answer,
     error::VaultError,
+    line::Line,
     login::{Child, PerRole},
     wire::Repeat,
 };
@@ -50,14 +51,33 @@ impl Vault {
         Ok(client)
     }
 
-    /// Gives back what the role has. Its client gives no value after this; another may be asked for.
-    #[allow(dead_code, reason = "a role that is taken away ends")]
-    pub(crate) async fn end_role(&self, role: &str) {
-        let client = self.roles.all().remove(role);
-        if let Some(client) = client {
-            // Said already.
-            let _lapses = client.close_itself().await;
+    /// Gives back what the role has, which is one revocation: its token goes, and with it all that was got with it. Its
+    /// client goes on as one that has not logged in. Does nothing for a role that acts under the gate's own token. Must
+    /// be called inside a tokio runtime.
+    pub(crate) fn end_role(&self, role: &str) {
+        let client = self.roles.all().get(role).cloned();
+        let begun = client.map(|client| client.begin_anew());
+        if let Some(Err(error)) = begun {
+            // The settings made a client before.
+            tracing::error!(%error, role, "the role's token is not given back");
         }
+    }
+
+    fn begin_anew(&self) -> Result<(), VaultError> {
+        let settings = self.line.load().settings.clone();
+        let fresh = Line::new(settings, &self.memory, &self.errors)?;
+        let ended = self.line.swap(Arc::new(fresh));
+        // They end with the token.
+        let _leases = self.leases.take_all();
+        let mut lines = std::mem::take(&mut *self.replaced());
+        lines.push(ended);
+        tokio::spawn(async move {
+            for line in lines {
+                // Said already.
+                let _lapses = line.close().await;
+            }
+        });
+        Ok(())
     }
 
     /// Gives back what all roles have.
