@@ -140,6 +140,8 @@ pub(crate) enum End {
     Lease(LeaseInfo),
     /// The source puts another in its place after this time, and not before: to ask ahead gives the same once more.
     Rotation(Duration),
+    /// Nobody: it has its end in itself, after this time, and another can be had before.
+    After(Duration),
 }
 
 /// A source's lease on a value.

@@ -22,7 +22,7 @@ use crate::{
     limit::{Admission, Slot},
     refusal::{Reason, Refusal},
     scope::Permit,
-    secret::{Ready, Secret},
+    secret::{Certificate, Ready, Secret},
     snapshot::Passage,
     target::{Destination, Host, Method, Query, Scheme, Target, asked::Along},
     upstream::{Place, Route, sending::Sending},
@@ -34,6 +34,8 @@ pub(crate) struct Outbound {
     pub(crate) place: Place,
     pub(crate) route: Route,
     pub(crate) request: Request<Sending>,
+    /// What the connection shows of the gate, to this upstream and to nobody else.
+    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) slot: Option<Slot>,
     pub(crate) takes: Takes,
 }
@@ -88,14 +90,17 @@ impl Outbound {
             trailers: request.headers().contains_key(names::TE),
             cookies,
         };
-        let request = match loan {
-            Some(loan) => put_in(request, loan.lease.ready())?,
+        let ready = loan.as_ref().map(|loan| loan.lease.ready());
+        let certificate = ready.and_then(Ready::certificate).cloned();
+        let request = match ready {
+            Some(ready) => put_in(request, ready)?,
             None => request,
         };
         Ok(Outbound {
             place,
             route,
             request,
+            certificate,
             slot,
             takes,
         })
@@ -229,6 +234,7 @@ fn put_in(mut request: Request<Sending>, ready: &Ready) -> Result<Request<Sendin
         Ready::Parameter(parameter) => {
             *request.uri_mut() = with_parameter(request.uri(), parameter)?;
         }
+        Ready::Certificate(_) => {}
     }
     Ok(request)
 }

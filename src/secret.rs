@@ -3,14 +3,20 @@
 //! What is not here: where values come from and how long they may be kept (that is `credential`).
 
 mod awake;
+mod certificate;
 mod exposure;
+mod key;
 mod lease;
 mod ready;
 mod value;
 
 #[cfg(test)]
 pub(crate) use awake::as_if_suspended_for;
+pub(crate) use certificate::Certificate;
+#[cfg(test)]
+pub(crate) use certificate::tests::holding_for as certificate_for;
 pub(crate) use exposure::Exposure;
+pub(crate) use key::OwnKey;
 pub(crate) use lease::{Class, Lease, Mark, Term};
 pub(crate) use ready::Ready;
 pub(crate) use value::{Part, Value};

@@ -12,6 +12,7 @@ mod pool;
 mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod sending;
+mod showing;
 mod trust;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
@@ -28,7 +29,7 @@ pub(crate) use self::proxy::Proxy;
 pub(crate) use self::resolve::{Resolver, Route};
 pub(crate) use self::trust::Trust;
 use self::{
-    dial::Dialer,
+    dial::{Dialer, Toward},
     grammar::Fault,
     pool::Connection,
     sending::{Progress, Sending},
@@ -190,12 +191,17 @@ impl Upstream {
             place,
             route,
             request,
+            certificate,
             slot,
             takes,
         } = outbound;
         let progress = request.body().progress();
         let deadline = Instant::now() + self.timeouts.answer;
-        let sent = timeout_at(deadline, self.exchange(&place, &route, request, record)).await;
+        let toward = Toward {
+            place: &place,
+            certificate: certificate.as_deref(),
+        };
+        let sent = timeout_at(deadline, self.exchange(toward, &route, request, record)).await;
         record.sent_bytes(progress.bytes());
         let (response, connection) = match sent {
             Ok(Ok(answered)) => answered,
@@ -227,12 +233,12 @@ impl Upstream {
     /// One exchange on a resting connection, or on a new one if there is none or it closed before anything was sent.
     async fn exchange(
         &self,
-        place: &Place,
+        toward: Toward<'_>,
         route: &Route,
         mut request: Request<Sending>,
         record: &mut Record,
     ) -> Result<(Response<Incoming>, Connection), Failure> {
-        while let Some(mut resting) = self.pool.take(place, route) {
+        while let Some(mut resting) = self.pool.take(toward.place, route) {
             if resting.sender.ready().await.is_err() {
                 continue;
             }
@@ -247,7 +253,7 @@ impl Upstream {
             }
         }
         // Boxed, since it is rare and its future is large: every call would carry it otherwise.
-        let dialled = Box::pin(self.dialer.connect(&self.resolver, place, route)).await;
+        let dialled = Box::pin(self.dialer.connect(&self.resolver, toward, route)).await;
         let mut connection = dialled?;
         record.connected(connection.way.address, connection.way.via, connection.tls);
         connection.exchanges.begin();
@@ -278,6 +284,8 @@ enum Failure {
     Tls(String),
     /// The connection broke off during the handshake.
     TlsBroken,
+    /// The other side does not want to see the certificate with which the call is to be made.
+    CertificateUnasked,
     /// No tunnel could be had from the upstream proxy: what it did.
     Proxy(&'static str),
     /// The upstream proxy answered with this status.
@@ -303,6 +311,10 @@ impl Failure {
             Failure::TlsBroken => Refusal::because(
                 Reason::UpstreamTls,
                 "the connection broke off during the handshake",
+            ),
+            Failure::CertificateUnasked => Refusal::because(
+                Reason::UpstreamTls,
+                "the upstream did not ask for the client certificate",
             ),
             Failure::Proxy(cause) => Refusal::because(Reason::UpstreamUnreachable, cause),
             Failure::ProxyRefused(status) => Refusal::because(

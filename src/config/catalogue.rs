@@ -112,9 +112,9 @@ fn entry(fields: &mut Fields<'_>, written: &mut Written) -> Option<Credential> {
     written.roles = fields.required("roles", |v| v.each(role));
     written.hosts = fields.required("hosts", |v| v.each(|v| v.parse(host::pattern)));
     written.vault_at = fields.place_of("vault");
-    let source = source::lower(fields);
-    let placement = fields.required("place", |v| fits(v, source.as_ref()));
     let max_ttl = fields.required("max_ttl", |v| v.parse(scalar::duration));
+    let source = source::lower(fields, max_ttl);
+    let placement = fields.required("place", |v| fits(v, source.as_ref()));
     let allow_static = match source.as_ref().map(Source::ends_its_values) {
         Some(true) => ends_by_itself(fields).map(|()| None),
         Some(false) => allow_static(fields, written).map(Some),

@@ -14,8 +14,11 @@ use crate::{
     inject::{basic::Basic, header::HeaderTemplate, placement::Placement, query::Parameter},
 };
 
-/// Lowers the mapping `place`: `{header, value}`, `{basic: {user, password}}` or `{query: {name}}`.
+/// Lowers `place`: `{header, value}`, `{basic: {user, password}}`, `{query: {name}}` or the word `client_certificate`.
 pub(super) fn lower(value: Value<'_>) -> Option<Placement> {
+    if value.is_scalar() {
+        return value.parse(word);
+    }
     value.mapping(|fields| {
         let header = fields.optional("header", |v| v.parse(header));
         let template = fields.optional("value", |v| v.parse(template));
@@ -31,7 +34,7 @@ pub(super) fn lower(value: Value<'_>) -> Option<Placement> {
             )),
             (None, None, None, None) => fields.wrong(Wrong::new(
                 "the credential goes nowhere",
-                "write header and value, basic: {user, password} or query: {name}",
+                "write header and value, basic: {user, password}, query: {name}, or client_certificate in place of it all",
             )),
             _more_than_one => fields.wrong(Wrong::new(
                 "the credential goes to two places",
@@ -39,6 +42,17 @@ pub(super) fn lower(value: Value<'_>) -> Option<Placement> {
             )),
         }
     })
+}
+
+/// What is not said is the text: it may be a secret in the wrong place.
+fn word(text: &str) -> Result<Placement, Wrong> {
+    match text {
+        "client_certificate" => Ok(Placement::ClientCertificate),
+        _ => Err(Wrong::new(
+            "this is no place for a credential",
+            "write client_certificate, or a mapping like {header: Authorization, value: \"Bearer {token}\"}",
+        )),
+    }
 }
 
 fn header(text: &str) -> Result<HeaderName, Wrong> {

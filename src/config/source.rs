@@ -1,20 +1,12 @@
 //! Where a credential's value comes from: `vault` or `file` of a catalogue entry.
-//!
-//! The key that names an engine of Vault has its mount as the value: `rabbitmq: rabbitmq, role: reader`.
 
-use std::path::PathBuf;
+mod engine;
+mod token;
 
-use super::{
-    fields::Fields,
-    gate::vault,
-    mistake::{Wrong, quoted},
-    value::Value,
-};
-use crate::{
-    credential::vault::{Engine, Stored},
-    inject::placement::Placement,
-    secret::Part,
-};
+use std::{path::PathBuf, time::Duration};
+
+use super::{fields::Fields, mistake::Wrong, value::Value};
+use crate::{credential::vault::Engine, inject::placement::Placement, secret::Part};
 
 /// Where a credential's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +34,7 @@ impl Source {
         }
     }
 
-    /// The texts that a value of it has.
+    /// What a value of it has.
     fn parts(&self) -> &'static [Part] {
         match self {
             Source::Vault(engine) => engine.parts(),
@@ -57,20 +49,30 @@ impl Source {
             .parts()
             .into_iter()
             .find(|part| !own.contains(part))?;
-        let own: Vec<_> = own.iter().map(|part| part.placeholder()).collect();
+        let given: Vec<_> = own.iter().map(|part| part.placeholder()).collect();
+        let given = given.join(" and ");
+        let instead = match (missing, own) {
+            (_, [Part::Certificate]) => {
+                format!("it gives a {given}: write place: client_certificate")
+            }
+            (Part::Certificate, _) => {
+                format!("it gives {given}, which goes into a header, into basic or into the query")
+            }
+            _ => format!("what it gives is {given}"),
+        };
+        let missing = missing.placeholder();
         Some(Wrong::new(
-            format!(
-                "the source of this credential gives no {}",
-                missing.placeholder()
-            ),
-            format!("what it gives is {}", own.join(" and ")),
+            format!("the source of this credential gives no {missing}"),
+            instead,
         ))
     }
 }
 
-/// Lowers the one of `vault` and `file` that is there.
-pub(super) fn lower(fields: &mut Fields<'_>) -> Option<Source> {
-    let vault = fields.optional("vault", |v| v.mapping(engine));
+/// Lowers the one of `vault` and `file` that is there; what Vault is asked for is to last for `max_ttl` at most.
+pub(super) fn lower(fields: &mut Fields<'_>, max_ttl: Option<Duration>) -> Option<Source> {
+    let vault = fields.optional("vault", |v| {
+        v.mapping(|fields| engine::lower(fields, max_ttl))
+    });
     let file = fields.optional("file", Value::secret_file);
     match (vault?, file?) {
         (Some(engine), None) => Some(Source::Vault(engine)),
@@ -84,86 +86,4 @@ pub(super) fn lower(fields: &mut Fields<'_>) -> Option<Source> {
             "keep vault or file",
         )),
     }
-}
-
-/// How the keys beside the engine's mount are lowered.
-type Lower = fn(String, &mut Fields<'_>) -> Option<Engine>;
-
-/// The engines, by their keys.
-const ENGINES: [(&str, Lower); 4] = [
-    ("kv1", |mount, fields| {
-        Some(Engine::Kv1(stored(mount, fields)?))
-    }),
-    ("kv2", |mount, fields| {
-        Some(Engine::Kv2(stored(mount, fields)?))
-    }),
-    ("database", database),
-    ("rabbitmq", |mount, fields| {
-        let role = fields.required("role", name)?;
-        Some(Engine::Login { mount, role })
-    }),
-];
-
-/// The keys that some engine has beside its mount.
-const KEYS: [&str; 4] = ["path", "field", "role", "static_role"];
-
-fn engine(fields: &mut Fields<'_>) -> Option<Engine> {
-    let mounts: Vec<_> = ENGINES
-        .into_iter()
-        .filter_map(|(key, lower)| Some((key, fields.take(key)?, lower)))
-        .collect();
-    match &*mounts {
-        [(_, mount, lower)] => {
-            let mount = mount.parse(vault::path);
-            // Lowered all the same, so that every mistake is found at once.
-            let lowered = lower(mount.clone().unwrap_or_default(), fields);
-            mount.and(lowered)
-        }
-        [] => {
-            fields.leave(&KEYS);
-            let engines = ENGINES.map(|(key, _)| key).join(", ");
-            fields.wrong(Wrong::new(
-                "this credential names no engine of Vault",
-                format!("name one with its mount, like kv2: secret; the engines are {engines}"),
-            ))
-        }
-        [(one, ..), (other, ..), ..] => {
-            fields.leave(&KEYS);
-            fields.wrong(Wrong::new(
-                format!(
-                    "this credential names two engines of Vault, {} and {}",
-                    quoted(one),
-                    quoted(other)
-                ),
-                "keep one of them",
-            ))
-        }
-    }
-}
-
-fn stored(mount: String, fields: &mut Fields<'_>) -> Option<Stored> {
-    let path = fields.required("path", |v| v.parse(vault::path));
-    let field = fields.required("field", Value::text);
-    Some(Stored {
-        mount,
-        path: path?,
-        field: field?,
-    })
-}
-
-fn database(mount: String, fields: &mut Fields<'_>) -> Option<Engine> {
-    let role = fields.optional("role", name);
-    let of_static = fields.optional("static_role", name);
-    match (role?, of_static?) {
-        (Some(role), None) => Some(Engine::Login { mount, role }),
-        (None, Some(role)) => Some(Engine::StaticLogin { mount, role }),
-        (None, None) | (Some(_), Some(_)) => fields.wrong(Wrong::new(
-            "a login to a database is of one role",
-            "write role, for users that are made for the gate, or static_role, for one whose password changes",
-        )),
-    }
-}
-
-fn name(value: Value<'_>) -> Option<String> {
-    value.parse(vault::path)
 }

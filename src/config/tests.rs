@@ -2,6 +2,7 @@
 
 mod attention;
 mod catalogue;
+mod engines;
 mod exceptions;
 mod gate;
 mod mistakes;

@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value as Json;
+
 use super::{
     fields::Fields,
     file::{Entry, Kind, Node, Plain},
@@ -122,6 +124,22 @@ impl<'t> Value<'t> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(wrong) => self.wrong(wrong),
+        }
+    }
+
+    /// A text, a whole number or a truth value, as JSON has them.
+    pub(crate) fn json_scalar(self) -> Option<Json> {
+        let (text, plain) = self.scalar("text, a number, true or false")?;
+        match Plain::of(text) {
+            Plain::Boolean if plain => self.boolean().map(Json::from),
+            Plain::Number if plain => match text.parse::<i64>() {
+                Ok(number) if number.to_string() == text => Some(number.into()),
+                Ok(_) | Err(_) => self.wrong(Wrong::new(
+                    format!("{} is no whole number", quoted(text)),
+                    "write it in decimal digits, or in quotes if it is meant as text",
+                )),
+            },
+            Plain::Null | Plain::Boolean | Plain::Number | Plain::Text => Some(text.into()),
         }
     }
 

@@ -45,10 +45,12 @@ impl LeaseNames {
     pub(super) fn name(&self, source: &str, fetched: &Fetched, generation: u64) -> String {
         let text = match (&fetched.end, fetched.version) {
             (End::Lease(lease), _) => format!("lease {}", lease.id),
-            (End::Open | End::Rotation(_), Some(version)) => {
+            (End::Open | End::Rotation(_) | End::After(_), Some(version)) => {
                 format!("version {version} of {source}")
             }
-            (End::Open | End::Rotation(_), None) => format!("generation {generation} of {source}"),
+            (End::Open | End::Rotation(_) | End::After(_), None) => {
+                format!("generation {generation} of {source}")
+            }
         };
         let tag = hmac::sign(&self.0.key, text.as_bytes());
         let hex = |byte: &u8| format!("{byte:02x}");

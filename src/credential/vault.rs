@@ -21,7 +21,9 @@ mod upkeep;
 mod warnings;
 mod wire;
 
-pub(crate) use engine::{Engine, Need, Stored};
+pub(crate) use engine::{
+    Algorithm, AwsRole, CertificateRole, Claims, Engine, GcpAccount, Need, SigningKey, Stored,
+};
 pub(crate) use error::VaultError;
 pub(crate) use login::{AppRole, Certificate, Jwt, Login, PerRole, SecretId};
 pub(crate) use parent::Parent;
@@ -148,7 +150,7 @@ impl Vault {
         let fetched = self.read(engine).await?;
         let left = match fetched.end {
             End::Rotation(left) if left < ROTATES_SOON => left,
-            End::Rotation(_) | End::Lease(_) | End::Open => return Ok(fetched),
+            End::Rotation(_) | End::Lease(_) | End::After(_) | End::Open => return Ok(fetched),
         };
         sleep(left).await;
         for _ in 0..ROTATION_LOOKS_MAX {
@@ -162,8 +164,8 @@ impl Vault {
     }
 
     async fn read(&self, engine: &Engine) -> Result<Fetched, VaultError> {
-        let question = engine.question()?;
-        let place = question.path();
+        let ask = engine.ask()?;
+        let place = ask.question.path();
         if self.is_denied(&place) {
             return Err(VaultError::Denied);
         }
@@ -171,13 +173,13 @@ impl Vault {
             true => Repeat::IfUndone,
             false => Repeat::Freely,
         };
-        let answer = self.ask(&question, repeat).await;
+        let answer = self.ask(&ask.question, repeat).await;
         if let Err(VaultError::Denied) = &answer {
             tracing::warn!(path = place, "vault's policy denies the gate a path");
             self.note_denied(place);
         }
         let (answer, parent) = answer?;
-        let mut fetched = engine.fetched(&answer)?;
+        let mut fetched = ask.fetched(&answer)?;
         // What somebody stored, or what has an end of its own, outlives the token.
         fetched.parent = matches!(fetched.end, End::Lease(_)).then_some(parent);
         Ok(fetched)

@@ -26,14 +26,14 @@ impl HeaderTemplate {
     ///
     /// [`TemplateError`] says which of these does not hold.
     pub(crate) fn parse(text: &str) -> Result<HeaderTemplate, TemplateError> {
-        let places = Part::ALL.into_iter().filter_map(|part| {
+        let places = Part::TEXTS.into_iter().filter_map(|part| {
             let (before, after) = text.split_once(part.placeholder())?;
             Some((before, part, after))
         });
         let (before, part, after) = places
             .min_by_key(|(before, ..)| before.len())
             .ok_or(TemplateError::NoPlace)?;
-        if Part::ALL
+        if Part::TEXTS
             .iter()
             .any(|part| after.contains(part.placeholder()))
         {

@@ -29,6 +29,8 @@ pub(crate) enum Placement {
     Basic(Basic),
     /// A parameter of the query.
     Query(Parameter),
+    /// No place in the request: the connection shows it.
+    ClientCertificate,
 }
 
 impl Placement {
@@ -38,6 +40,7 @@ impl Placement {
             Placement::Header { template, .. } => vec![template.part()],
             Placement::Basic(basic) => basic.parts().collect(),
             Placement::Query(_) => vec![Part::Token],
+            Placement::ClientCertificate => vec![Part::Certificate],
         }
     }
 
@@ -54,6 +57,10 @@ impl Placement {
                 Ok(Ready::header(header::AUTHORIZATION, basic.prepare(value)?))
             }
             Placement::Query(parameter) => Ok(Ready::Parameter(parameter.prepare(value)?)),
+            Placement::ClientCertificate => {
+                let certificate = value.certificate().ok_or(Unsendable::Missing)?;
+                Ok(Ready::Certificate(certificate.clone()))
+            }
         }
     }
 
@@ -63,6 +70,9 @@ impl Placement {
             Placement::Header { name, template } => format!("{name}: {}", template.masked()),
             Placement::Basic(basic) => format!("{}: {}", header::AUTHORIZATION, basic.masked()),
             Placement::Query(parameter) => format!("?{}={MASK}", parameter.name()),
+            Placement::ClientCertificate => {
+                "nothing: its connection shows a certificate".to_owned()
+            }
         }
     }
 
@@ -71,7 +81,7 @@ impl Placement {
         match self {
             Placement::Header { name: own, .. } => own == name,
             Placement::Basic(_) => *name == header::AUTHORIZATION,
-            Placement::Query(_) => false,
+            Placement::Query(_) | Placement::ClientCertificate => false,
         }
     }
 
@@ -79,7 +89,7 @@ impl Placement {
     pub(crate) fn is_parameter(&self, name: &str) -> bool {
         match self {
             Placement::Query(parameter) => names::are_alike(name, parameter.name()),
-            Placement::Header { .. } | Placement::Basic(_) => false,
+            Placement::Header { .. } | Placement::Basic(_) | Placement::ClientCertificate => false,
         }
     }
 
@@ -94,18 +104,22 @@ impl Placement {
                 Reason::QueryCredential,
                 "the query has the parameter in which the credential goes",
             )),
-            Placement::Header { .. } | Placement::Basic(_) | Placement::Query(_) => Ok(()),
+            Placement::Header { .. }
+            | Placement::Basic(_)
+            | Placement::Query(_)
+            | Placement::ClientCertificate => Ok(()),
         }
     }
 }
 
 impl fmt::Display for Placement {
-    /// `header authorization`, `basic credentials` or `query parameter api_key`.
+    /// `header authorization`, `basic credentials`, `query parameter api_key` or `client certificate`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Placement::Header { name, .. } => write!(f, "header {name}"),
             Placement::Basic(_) => f.write_str("basic credentials"),
             Placement::Query(parameter) => write!(f, "query parameter {}", parameter.name()),
+            Placement::ClientCertificate => f.write_str("client certificate"),
         }
     }
 }
@@ -160,5 +174,7 @@ mod tests {
         );
         let query = Placement::Query(Parameter::parse("api_key").unwrap());
         assert_eq!(query.masked(), "?api_key=****");
+        let shown = Placement::ClientCertificate.masked();
+        assert_eq!(shown, "nothing: its connection shows a certificate");
     }
 }

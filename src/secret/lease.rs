@@ -159,7 +159,7 @@ impl Lease {
 
     /// Whether it may still be used for a request that begins now.
     pub(crate) fn usable(&self, now: Instant) -> bool {
-        self.term.covers(now)
+        self.term.covers(now) && !self.worth.value.is_over()
     }
 
     /// How long ago it was asked for.

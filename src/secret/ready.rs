@@ -1,16 +1,20 @@
 //! A secret in the form in which it leaves, made once per fetched value.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
 
-use super::Secret;
+use super::{Certificate, Secret};
 
-/// What of a request carries the secret, ready to be put in.
+/// What of a request, or of the connection it is sent on, carries the secret, ready to be put in.
 #[derive(Debug)]
 pub(crate) enum Ready {
     /// A header; its value is marked sensitive and wiped with its last clone.
     Header(HeaderName, HeaderValue),
     /// A parameter of the query, `name=value`, percent-encoded.
     Parameter(Secret),
+    /// A certificate, which the connection shows and of which the request has nothing.
+    Certificate(Arc<Certificate>),
 }
 
 impl Ready {
@@ -21,5 +25,13 @@ impl Ready {
             "a header value made of a secret is sensitive"
         );
         Ready::Header(name, value)
+    }
+
+    /// The certificate that the connection is to show, if there is one.
+    pub(crate) fn certificate(&self) -> Option<&Arc<Certificate>> {
+        match self {
+            Ready::Certificate(certificate) => Some(certificate),
+            Ready::Header(..) | Ready::Parameter(_) => None,
+        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout_at},
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     Bytes, Failure, Place, Proxy, Resolver, Route, Trust,
@@ -21,13 +21,24 @@ use super::{
     grammar::{Exchanges, Grammar},
     pool::{Connection, Driver, Way},
     proxy,
+    showing::Showing,
 };
-use crate::target::{Host, Scheme};
+use crate::{
+    secret::Certificate,
+    target::{Host, Scheme},
+};
 
 /// The most bytes of an answer's head.
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Addresses of one upstream for which the proxy is asked in one call.
 const TUNNELS_ASKED_MAX: usize = 4;
+
+/// Where a connection leads, and what is shown there of the gate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Toward<'t> {
+    pub(super) place: &'t Place,
+    pub(super) certificate: Option<&'t Certificate>,
+}
 
 /// Opens connections.
 #[derive(Debug)]
@@ -48,26 +59,26 @@ impl Dialer {
         }
     }
 
-    /// A connection for `place`, to an address of `route`.
+    /// A connection for its place, to an address of `route`.
     pub(super) async fn connect(
         &self,
         resolver: &Resolver,
-        place: &Place,
+        toward: Toward<'_>,
         route: &Route,
     ) -> Result<Connection, Failure> {
-        let deadline = Instant::now() + self.timeout;
+        let (deadline, place) = (Instant::now() + self.timeout, toward.place);
         match &self.proxy {
             Some(proxy) if proxy.serves(&place.host, place.port) => {
                 let proxy = (proxy, resolver);
-                self.through(proxy, place, (route, deadline)).await
+                self.through(proxy, toward, (route, deadline)).await
             }
-            Some(_) | None => self.straight(place, route, deadline).await,
+            Some(_) | None => self.straight(toward, route, deadline).await,
         }
     }
 
     async fn straight(
         &self,
-        place: &Place,
+        toward: Toward<'_>,
         route: &Route,
         deadline: Instant,
     ) -> Result<Connection, Failure> {
@@ -81,7 +92,7 @@ impl Dialer {
             };
             let until = share(deadline, attempts.any_left());
             let open = (stream, Way::straight_to(address));
-            match self.speak_until(until, place, open).await {
+            match self.speak_until(until, toward, open).await {
                 Err(broken) if broken.is_of_the_address() => failure = broken,
                 decided => return decided,
             }
@@ -92,15 +103,16 @@ impl Dialer {
     async fn through(
         &self,
         (proxy, resolver): (&Proxy, &Resolver),
-        place: &Place,
+        toward: Toward<'_>,
         (route, deadline): (&Route, Instant),
     ) -> Result<Connection, Failure> {
-        let mut asked = route.asked(&place.host).take(TUNNELS_ASKED_MAX).peekable();
+        let asked = route.asked(&toward.place.host);
+        let mut asked = asked.take(TUNNELS_ASKED_MAX).peekable();
         let mut failure = Failure::Connect;
         while let Some(destination) = asked.next() {
             let until = share(deadline, asked.peek().is_some());
             let tried = match proxy.open_until(until, resolver, destination).await {
-                Ok(open) => self.speak_until(until, place, open).await,
+                Ok(open) => self.speak_until(until, toward, open).await,
                 Err(failed) => Err(failed),
             };
             match tried {
@@ -147,35 +159,60 @@ impl Dialer {
     async fn speak_until<S>(
         &self,
         until: Instant,
-        place: &Place,
+        toward: Toward<'_>,
         open: (S, Way),
     ) -> Result<Connection, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let spoken = timeout_at(until, self.speak(place, open)).await;
+        let spoken = timeout_at(until, self.speak(toward, open)).await;
         spoken.unwrap_or(Err(Failure::ConnectTimeout))
     }
 
     /// What the place speaks, on an open connection.
-    async fn speak<S>(&self, place: &Place, (stream, way): (S, Way)) -> Result<Connection, Failure>
+    async fn speak<S>(
+        &self,
+        toward: Toward<'_>,
+        (stream, way): (S, Way),
+    ) -> Result<Connection, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        match place.scheme {
-            Scheme::Http => http(stream, way, None).await,
-            Scheme::Https => {
-                let name = server_name(&place.host)?;
-                let stream = TlsConnector::from(self.trust.of(&place.host).clone())
-                    .connect(name, stream)
-                    .await
-                    .map_err(Failure::of_tls)?;
+        match (toward.place.scheme, toward.certificate) {
+            (Scheme::Http, None) => http(stream, way, None).await,
+            (Scheme::Http, Some(_)) => Err(Failure::CertificateUnasked),
+            (Scheme::Https, certificate) => {
+                let stream = self.tls(&toward.place.host, certificate, stream).await?;
                 let version = match stream.get_ref().1.protocol_version() {
                     Some(ProtocolVersion::TLSv1_3) => "1.3",
                     _ => "1.2",
                 };
                 http(stream, way, Some(version)).await
             }
+        }
+    }
+
+    /// TLS with `host`, which is verified; a certificate of the gate's is shown or there is no connection.
+    async fn tls<S>(
+        &self,
+        host: &Host,
+        certificate: Option<&Certificate>,
+        stream: S,
+    ) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (trust, showing) = (self.trust.of(host), certificate.map(Showing::of));
+        let config = match &showing {
+            Some(showing) => showing.on(trust),
+            None => trust.clone(),
+        };
+        let name = server_name(host)?;
+        let stream = TlsConnector::from(config).connect(name, stream);
+        let stream = stream.await.map_err(Failure::of_tls)?;
+        match showing {
+            Some(showing) if !showing.was_asked_for() => Err(Failure::CertificateUnasked),
+            Some(_) | None => Ok(stream),
         }
     }
 }
@@ -228,9 +265,11 @@ impl Failure {
             | Failure::TlsBroken
             | Failure::ProxyTimeout => true,
             Failure::ProxyRefused(status) => *status != proxy::LOGIN_REFUSED,
-            Failure::Tls(_) | Failure::Exchange(_) | Failure::Proxy(_) | Failure::ProxyTls(_) => {
-                false
-            }
+            Failure::Tls(_)
+            | Failure::CertificateUnasked
+            | Failure::Exchange(_)
+            | Failure::Proxy(_)
+            | Failure::ProxyTls(_) => false,
         }
     }
 

@@ -4,7 +4,9 @@ mod audit;
 mod database;
 mod influx;
 mod kv;
+mod pki;
 mod rabbitmq;
+mod tokens;
 
 use std::path::Path;
 
@@ -29,10 +31,11 @@ fn made_at(source: &str) -> String {
     )
 }
 
-/// The setting with which the gate logs in to `bao`, where it may read `paths`; `dir` holds what the login needs.
+/// The setting with which the gate logs in to `bao`, where it may ask `paths`; `dir` holds what the login needs.
 async fn login(bao: &OpenBao, dir: &Path, paths: &[&str]) -> String {
-    let readable = |path: &&str| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n");
-    let mut policy: String = paths.iter().map(readable).collect();
+    let asked =
+        |path: &&str| format!("path \"{path}\" {{ capabilities = [\"read\", \"update\"] }}\n");
+    let mut policy: String = paths.iter().map(asked).collect();
     policy += "path \"sys/leases/+\" { capabilities = [\"update\"] }\n";
     let (role_id, secret_id) = bao.role("gate", &policy, "20m").await;
     write_private(&dir.join("role_id"), &role_id);

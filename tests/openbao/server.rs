@@ -120,6 +120,13 @@ impl OpenBao {
         self.ask(reqwest::Method::GET, path, "").await
     }
 
+    /// Reads as root what has no envelope.
+    pub(crate) async fn bare(&self, path: &str) -> Value {
+        let (status, answer) = self.try_ask(reqwest::Method::GET, path, "").await;
+        assert!(status < 300, "{path}: {status} {answer}");
+        answer
+    }
+
     /// The names of what is below `path`; none where nothing is.
     pub(crate) async fn list(&self, path: &str) -> Vec<String> {
         let list = reqwest::Method::from_bytes(b"LIST").expect("a method");

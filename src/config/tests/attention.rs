@@ -170,7 +170,7 @@ fn a_binding_that_no_rule_uses() {
         "verb: read, hosts: [a.test, x.b.test], methods: [GET], paths: [/x], credential: other",
     ]), @r#"
     verb: read, hosts: [a.test], methods: [GET], paths: [/x], credential: other
-      warning: credentials.yaml:28:1: no rule uses the credential "other" at *.b.test; take the host away if nobody needs it
+      warning: credentials.yaml:51:1: no rule uses the credential "other" at *.b.test; take the host away if nobody needs it
     verb: read, hosts: [a.test, x.b.test], methods: [GET], paths: [/x], credential: other
       nothing
     "#);

@@ -153,7 +153,7 @@ fn sources() {
       credentials.yaml:7:3: this credential has two sources; keep vault or file
     env: GITHUB_TOKEN
       credentials.yaml:7:3: this credential has no source; write vault: {kv2, path, field} or file: a path
-      credentials.yaml:11:3: unknown key "env"; the keys here are roles, hosts, vault, file, place, max_ttl, allow_static
+      credentials.yaml:11:3: unknown key "env"; the keys here are roles, hosts, max_ttl, vault, file, place, allow_static
     vault: {kv2: secret, path: /github, field: token}
       credentials.yaml:11:30: "/github" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     vault: {kv2: secret, path: github/../root, field: token}
@@ -200,29 +200,29 @@ fn places() {
     place: {header: X-Api-Key, value: '{token}'}
       nothing
     place: {header: Host, value: '{token}'}
-      credentials.yaml:15:19: the header "Host" belongs to the connection; a credential goes into a header of the request, like Authorization
+      credentials.yaml:35:19: the header "Host" belongs to the connection; a credential goes into a header of the request, like Authorization
     place: {header: Connection, value: '{token}'}
-      credentials.yaml:15:19: the header "Connection" belongs to the connection; a credential goes into a header of the request, like Authorization
+      credentials.yaml:35:19: the header "Connection" belongs to the connection; a credential goes into a header of the request, like Authorization
     place: {header: Content-Length, value: '{token}'}
-      credentials.yaml:15:19: the header "Content-Length" belongs to the connection; a credential goes into a header of the request, like Authorization
+      credentials.yaml:35:19: the header "Content-Length" belongs to the connection; a credential goes into a header of the request, like Authorization
     place: {header: transfer-encoding, value: '{token}'}
-      credentials.yaml:15:19: the header "transfer-encoding" belongs to the connection; a credential goes into a header of the request, like Authorization
+      credentials.yaml:35:19: the header "transfer-encoding" belongs to the connection; a credential goes into a header of the request, like Authorization
     place: {header: 'X Key', value: '{token}'}
-      credentials.yaml:15:19: "X Key" is no name of a header; write one like Authorization
+      credentials.yaml:35:19: "X Key" is no name of a header; write one like Authorization
     place: {header: X-Key, value: ghp_pastedbymistake}
-      credentials.yaml:15:33: this header value cannot be filled in; the value needs `{token}` where the secret goes
+      credentials.yaml:35:33: this header value cannot be filled in; the value needs `{token}` where the secret goes
     place: {header: X-Key, value: '{token}{token}'}
-      credentials.yaml:15:33: this header value cannot be filled in; the value may have only one place like `{token}`
+      credentials.yaml:35:33: this header value cannot be filled in; the value may have only one place like `{token}`
     place: {header: X-Key, value: '{user}:{token}'}
-      credentials.yaml:15:33: this header value cannot be filled in; the value may have no braces other than those of `{token}`
+      credentials.yaml:35:33: this header value cannot be filled in; the value may have no braces other than those of `{token}`
     place: {header: X-Key, value: {token}}
-      credentials.yaml:15:33: a mapping stands here; text is needed
+      credentials.yaml:35:33: a mapping stands here; text is needed
     place: {query: key, value: '{token}'}
-      credentials.yaml:15:18: "key" stands here; a mapping like {key: value} is needed
+      credentials.yaml:35:18: "key" stands here; a mapping like {key: value} is needed
     place: {header: X-Key}
-      credentials.yaml:15:10: a header and its value are written together; write header: Authorization, value: "Bearer {token}"
+      credentials.yaml:35:10: a header and its value are written together; write header: Authorization, value: "Bearer {token}"
     place: {}
-      credentials.yaml:15:10: the credential goes nowhere; write header and value, basic: {user, password} or query: {name}
+      credentials.yaml:35:10: the credential goes nowhere; write header and value, basic: {user, password}, query: {name}, or client_certificate in place of it all
     "#);
 }
 
@@ -254,25 +254,25 @@ fn places_other_than_a_header() {
     place: {basic: {password: '{token}'}}
       nothing
     place: {basic: {user: alice, password: hunter2}}
-      credentials.yaml:15:18: these Basic credentials cannot be filled in; the user or the password is to be `{token}`, or both `{username}` and `{password}`
+      credentials.yaml:35:18: these Basic credentials cannot be filled in; the user or the password is to be `{token}`, or both `{username}` and `{password}`
     place: {basic: {user: '{token}', password: '{token}'}}
-      credentials.yaml:15:18: these Basic credentials cannot be filled in; user and password may not be the same secret
+      credentials.yaml:35:18: these Basic credentials cannot be filled in; user and password may not be the same secret
     place: {basic: {user: 'a:b', password: '{token}'}}
-      credentials.yaml:15:18: these Basic credentials cannot be filled in; a user may have no colon (RFC 7617)
+      credentials.yaml:35:18: these Basic credentials cannot be filled in; a user may have no colon (RFC 7617)
     place: {basic: {name: alice, password: '{token}'}}
-      credentials.yaml:15:19: unknown key "name"; the keys here are user, password
+      credentials.yaml:35:19: unknown key "name"; the keys here are user, password
     place: {query: {name: api_key}}
       nothing
     place: {query: {name: 'key[]'}}
-      credentials.yaml:15:25: "key[]" is no name of a parameter; a parameter has up to 64 of A-Z, a-z, 0-9 and - . _ ~, like api_key
+      credentials.yaml:35:25: "key[]" is no name of a parameter; a parameter has up to 64 of A-Z, a-z, 0-9 and - . _ ~, like api_key
     place: {query: {name: ''}}
-      credentials.yaml:15:25: this text is empty; write one
+      credentials.yaml:35:25: this text is empty; write one
     place: {query: {}}
-      credentials.yaml:15:18: the key "name" is missing; it is mandatory
+      credentials.yaml:35:18: the key "name" is missing; it is mandatory
     place: {query: {name: key, value: '{token}'}}
-      credentials.yaml:15:30: unknown key "value"; the keys here are name
+      credentials.yaml:35:30: unknown key "value"; the keys here are name
     place: {query: {name: key}, basic: {user: '{token}'}}
-      credentials.yaml:15:10: the credential goes to two places; keep header and value, basic or query
+      credentials.yaml:35:10: the credential goes to two places; keep header and value, basic or query
     "#);
 }
 
@@ -287,17 +287,17 @@ fn static_values() {
         ("owner: platform-ai@example.com, ", ""),
     ]), @r#"
     max_ttl: forever
-      credentials.yaml:24:12: "forever" is no duration; write it like 30s, 10m or 1h, up to 8784h
+      credentials.yaml:47:12: "forever" is no duration; write it like 30s, 10m or 1h, up to 8784h
     # max_ttl: 1h
       credentials.yaml:7:3: the key "max_ttl" is missing; it is mandatory
       # {
       credentials.yaml:7:3: the value of this credential does not end by itself; write who answers for it: allow_static: {owner, rotate_by}
     rotate_by: 2026-11-21
-      warning: credentials.yaml:26:61: this credential was to be replaced by 2026-11-21; replace the value and move the date
+      warning: credentials.yaml:49:61: this credential was to be replaced by 2026-11-21; replace the value and move the date
     rotate_by: soon
-      credentials.yaml:26:61: "soon" is no date; write a day that exists as year-month-day, like 2027-04-30
+      credentials.yaml:49:61: "soon" is no date; write a day that exists as year-month-day, like 2027-04-30
 
-      credentials.yaml:26:17: the key "owner" is missing; it is mandatory
+      credentials.yaml:49:17: the key "owner" is missing; it is mandatory
     "#);
 }
 
@@ -306,7 +306,7 @@ fn a_credential_that_nobody_uses_is_worth_a_look() {
     let text = fs::read_to_string(Example::new().path("credentials.yaml")).expect("the example");
     let second = text.replace("github-triage:\n", "unused:\n");
     let example = Example::new().file("credentials.yaml", &format!("{text}{second}"));
-    insta::assert_snapshot!(example.said(), @r#"warning: credentials.yaml:31:1: no rule names the credential "unused"; take it away if nobody needs it"#);
+    insta::assert_snapshot!(example.said(), @r#"warning: credentials.yaml:54:1: no rule names the credential "unused"; take it away if nobody needs it"#);
     assert!(
         Example::new()
             .file("credentials.yaml", "# none\n")

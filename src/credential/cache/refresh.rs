@@ -116,7 +116,7 @@ impl<S: Fetch> Shared<S> {
         let part = refresh_part(&fetched.end);
         let leased = match &fetched.end {
             End::Lease(info) => Some(info.clone()),
-            End::Open | End::Rotation(_) => None,
+            End::Open | End::Rotation(_) | End::After(_) => None,
         };
         match self.mint(fetched, asked) {
             Ok(held) => {
@@ -137,7 +137,7 @@ impl<S: Fetch> Shared<S> {
         let ready = self.placement.prepare(&fetched.value)?;
         let (class, granted) = match &fetched.end {
             End::Lease(lease) => (Class::Dynamic, lease.duration),
-            End::Rotation(left) => (Class::Dynamic, *left),
+            End::Rotation(left) | End::After(left) => (Class::Dynamic, *left),
             End::Open => (Class::Static, self.max_ttl),
         };
         let length = granted.min(self.max_ttl);
@@ -157,7 +157,7 @@ impl<S: Fetch> Shared<S> {
                 info,
                 ends: asked.at + granted.min(LEASE_MAX),
             }),
-            End::Open | End::Rotation(_) => None,
+            End::Open | End::Rotation(_) | End::After(_) => None,
         };
         let lease = Lease::new(fetched.value, ready, term, mark);
         Ok(Held::new(
@@ -244,7 +244,7 @@ fn refresh_part(end: &End) -> f64 {
     match end {
         End::Open => between(0.45, 0.5),
         End::Lease(lease) if lease.renewable => between(0.6, 0.66),
-        End::Lease(_) => between(0.8, 0.9),
+        End::Lease(_) | End::After(_) => between(0.8, 0.9),
         // Before its end there is only the same value to be had.
         End::Rotation(_) => 1.0,
     }

@@ -28,7 +28,9 @@ const SOON: Duration = Duration::from_secs(5);
 fn sent(lease: &Lease) -> &HeaderValue {
     match lease.ready() {
         Ready::Header(_, value) => value,
-        Ready::Parameter(_) => panic!("the entry's placement is a header"),
+        Ready::Parameter(_) | Ready::Certificate(_) => {
+            panic!("the entry's placement is a header")
+        }
     }
 }
 

@@ -3,21 +3,34 @@
 //! One file per kind of answer. A new engine is one more variant here, and the compiler lists what else it needs.
 //! Who asks, with which token and how often is not known here.
 
+mod ask;
+mod aws;
+mod azure;
+mod gcp;
+mod identity;
 mod kv;
 mod login;
+mod pki;
 mod question;
+mod transit;
 
+pub(crate) use aws::AwsRole;
+pub(crate) use gcp::GcpAccount;
+pub(crate) use kv::Stored;
+pub(crate) use pki::CertificateRole;
 pub(super) use question::Question;
+pub(crate) use transit::{Algorithm, Claims, SigningKey};
 
+use self::ask::Ask;
 use super::{
     super::{Fetched, LeaseInfo},
-    envelope::{Answer, Envelope},
+    envelope::{Answer, Envelope, Text},
     error::VaultError,
     path,
 };
-use crate::secret::Part;
+use crate::secret::{Part, Secret};
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustify::{endpoint::Endpoint as _, enums::RequestMethod};
 
@@ -45,6 +58,26 @@ pub(crate) enum Engine {
         /// The static role.
         role: String,
     },
+    /// A certificate for a key that the gate makes and keeps.
+    Certificate(CertificateRole),
+    /// A JWT that the gate writes and whose key stays in the transit engine.
+    SignedToken(SigningKey),
+    /// A JWT that says which entity of Vault the gate is.
+    IdentityToken {
+        /// The role that says for whom it is and what is in it.
+        role: String,
+    },
+    /// Keys to AWS.
+    Aws(AwsRole),
+    /// A secret of an application at Azure, made for one lease.
+    Azure {
+        /// Where the engine is mounted.
+        mount: String,
+        /// The role that says what the application may do.
+        role: String,
+    },
+    /// A token for Google Cloud.
+    Gcp(GcpAccount),
 }
 
 /// What a policy must allow.
@@ -56,31 +89,34 @@ pub(crate) struct Need {
     pub(crate) capability: &'static str,
 }
 
-/// A secret in a key-value engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
-    /// Where the engine is mounted.
-    pub(crate) mount: String,
-    /// The secret.
-    pub(crate) path: String,
-    /// Which of its fields.
-    pub(crate) field: String,
-}
-
 impl Engine {
-    /// The texts that an answer has.
+    /// What an answer gives.
     pub(crate) fn parts(&self) -> &'static [Part] {
         match self {
-            Engine::Kv1(_) | Engine::Kv2(_) => &[Part::Token],
+            Engine::Kv1(_)
+            | Engine::Kv2(_)
+            | Engine::SignedToken(_)
+            | Engine::IdentityToken { .. }
+            | Engine::Gcp(_) => &[Part::Token],
             Engine::Login { .. } | Engine::StaticLogin { .. } => &[Part::Username, Part::Password],
+            Engine::Certificate(_) => &[Part::Certificate],
+            Engine::Aws(role) => role.parts(),
+            Engine::Azure { .. } => &[Part::ClientId, Part::ClientSecret],
         }
     }
 
-    /// Whether the engine ends its values by itself.
+    /// Whether the engine ends its values by itself, or they have an end in themselves.
     pub(crate) fn ends_its_values(&self) -> bool {
         match self {
             Engine::Kv1(_) | Engine::Kv2(_) => false,
-            Engine::Login { .. } | Engine::StaticLogin { .. } => true,
+            Engine::Login { .. }
+            | Engine::StaticLogin { .. }
+            | Engine::Certificate(_)
+            | Engine::SignedToken(_)
+            | Engine::IdentityToken { .. }
+            | Engine::Aws(_)
+            | Engine::Azure { .. }
+            | Engine::Gcp(_) => true,
         }
     }
 
@@ -88,22 +124,42 @@ impl Engine {
     /// not repeated when it is unknown what became of it.
     pub(crate) fn creates(&self) -> bool {
         match self {
-            Engine::Kv1(_) | Engine::Kv2(_) | Engine::StaticLogin { .. } => false,
-            Engine::Login { .. } => true,
+            Engine::Kv1(_)
+            | Engine::Kv2(_)
+            | Engine::StaticLogin { .. }
+            | Engine::SignedToken(_)
+            | Engine::IdentityToken { .. }
+            | Engine::Gcp(_) => false,
+            // A certificate stands in the engine's list until its end, and works for nobody without the key.
+            Engine::Login { .. }
+            | Engine::Certificate(_)
+            | Engine::Aws(_)
+            | Engine::Azure { .. } => true,
         }
     }
 
-    /// What it is asked.
+    /// What it is asked, and how its answer is read. What the gate adds of its own (a key, the time) is of this moment:
+    /// for another question it is asked for anew.
     ///
     /// # Errors
     ///
-    /// [`VaultError::PathUnsafe`] when mount, path or role have more than one reading.
-    pub(super) fn question(&self) -> Result<Question, VaultError> {
+    /// [`VaultError::PathUnsafe`] when mount, path or role have more than one reading; [`VaultError::NoRandomness`].
+    pub(super) fn ask(&self) -> Result<Ask<'_>, VaultError> {
         match self {
-            Engine::Kv1(stored) => Question::read(&[&stored.mount, &stored.path]),
-            Engine::Kv2(stored) => Question::read(&[&stored.mount, "data", &stored.path]),
-            Engine::Login { mount, role } => Question::read(&[mount, "creds", role]),
-            Engine::StaticLogin { mount, role } => Question::read(&[mount, "static-creds", role]),
+            Engine::Kv1(stored) => stored.ask_first(),
+            Engine::Kv2(stored) => stored.ask_second(),
+            Engine::Login { mount, role } => Ask::read(&[mount, "creds", role], login::made),
+            Engine::StaticLogin { mount, role } => {
+                Ask::read(&[mount, "static-creds", role], login::rotated)
+            }
+            Engine::Certificate(role) => role.ask(),
+            Engine::SignedToken(key) => key.ask(SystemTime::now()),
+            Engine::IdentityToken { role } => {
+                Ask::read(&["identity/oidc/token", role], identity::token)
+            }
+            Engine::Aws(role) => role.ask(),
+            Engine::Azure { mount, role } => Ask::read(&[mount, "creds", role], azure::made),
+            Engine::Gcp(account) => account.ask(),
         }
     }
 
@@ -113,7 +169,7 @@ impl Engine {
     ///
     /// [`VaultError::PathUnsafe`] when mount, path or role have more than one reading.
     pub(crate) fn needs(&self) -> Result<Need, VaultError> {
-        let question = self.question()?;
+        let question = self.ask()?.question;
         Ok(Need {
             capability: match question.method() {
                 RequestMethod::GET => "read",
@@ -123,28 +179,19 @@ impl Engine {
         })
     }
 
-    /// What the answer to [`Engine::question`] gives.
-    ///
-    /// # Errors
-    ///
-    /// That there is nothing, or nothing any more; that a text is missing or is no secret; that the answer is none.
-    pub(super) fn fetched(&self, answer: &Answer) -> Result<Fetched, VaultError> {
-        match self {
-            Engine::Kv1(stored) => kv::first(answer, &stored.field),
-            Engine::Kv2(stored) => kv::second(answer, &stored.field),
-            Engine::Login { .. } => login::made(answer),
-            Engine::StaticLogin { .. } => login::rotated(answer),
-        }
-    }
-
     /// What the record calls it: where it is, and no secret.
     pub(crate) fn name(&self) -> String {
         match self {
-            Engine::Kv1(stored) | Engine::Kv2(stored) => {
-                format!("vault:{}/{}#{}", stored.mount, stored.path, stored.field)
+            Engine::Kv1(stored) | Engine::Kv2(stored) => stored.name(),
+            Engine::Login { mount, role } | Engine::Azure { mount, role } => {
+                format!("vault:{mount}/creds/{role}")
             }
-            Engine::Login { mount, role } => format!("vault:{mount}/creds/{role}"),
             Engine::StaticLogin { mount, role } => format!("vault:{mount}/static-creds/{role}"),
+            Engine::Certificate(role) => role.name(),
+            Engine::SignedToken(key) => key.name(),
+            Engine::IdentityToken { role } => format!("vault:identity/oidc/token/{role}"),
+            Engine::Aws(role) => role.name(),
+            Engine::Gcp(account) => account.name(),
         }
     }
 }
@@ -164,3 +211,23 @@ fn request_id<T>(envelope: &Envelope<T>) -> Option<String> {
     let id = envelope.request_id.clone();
     id.filter(|id| id.len() <= ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic()))
 }
+
+/// The texts of an answer, each with its name.
+///
+/// # Errors
+///
+/// One is missing or is no secret.
+fn texts<const N: usize>(
+    found: [(Part, Option<Text>); N],
+) -> Result<Vec<(Part, Secret)>, VaultError> {
+    let secrets = found.into_iter().map(|(part, text)| {
+        let text = text.ok_or(VaultError::NoField)?;
+        let secret = Secret::from_outside(text.0).map_err(VaultError::Unfit)?;
+        Ok((part, secret))
+    });
+    secrets.collect()
+}
+
+const NO_DATA: VaultError = VaultError::Malformed("it has no data");
+const NO_LEASE: VaultError = VaultError::Malformed("it has no lease");
+const NO_END: VaultError = VaultError::Malformed("it does not say when it ends");

@@ -17,6 +17,8 @@ pub(crate) enum VaultError {
     PathUnsafe,
     /// Our side: a file of the login cannot be used.
     LoginFile(FileError),
+    /// Our side: the system has no randomness for what the gate makes itself.
+    NoRandomness,
     /// Our side: the client is closed.
     Closed,
     /// The network, or nobody listens: no connection, or it broke.
@@ -62,7 +64,7 @@ pub(crate) enum VaultError {
     NoField,
     /// The field's text is no secret that can be used.
     Unfit(Unfit),
-    /// The call is not one that the server knows; the HTTP status.
+    /// The call is not one that the server knows, or its engine does not do what is asked; the HTTP status.
     Rejected(u16),
     /// The answer is not what the API promises.
     Malformed(&'static str),
@@ -85,6 +87,7 @@ impl VaultError {
             VaultError::Settings(_)
             | VaultError::PathUnsafe
             | VaultError::LoginFile(_)
+            | VaultError::NoRandomness
             | VaultError::Closed
             | VaultError::Untrusted(_)
             | VaultError::BadLogin
@@ -127,6 +130,7 @@ impl VaultError {
             VaultError::Settings(_)
             | VaultError::PathUnsafe
             | VaultError::LoginFile(_)
+            | VaultError::NoRandomness
             | VaultError::Closed
             | VaultError::Unfit(_) => VaultTrouble::Settings,
         }
@@ -163,12 +167,13 @@ impl fmt::Display for VaultError {
             VaultError::ServerFault(status) => write!(f, "it has a fault of its own ({status})"),
             VaultError::TokenUnfit(why) => write!(f, "the login gave a token that {why}"),
             VaultError::Unfit(unfit) => unfit.fmt(f),
-            VaultError::Rejected(status) => write!(f, "it does not know this call ({status})"),
+            VaultError::Rejected(status) => write!(f, "it does not accept what it is asked ({status})"),
             VaultError::Malformed(what) => write!(f, "its answer is malformed: {what}"),
             VaultError::Settings(text) => f.write_str(text),
             VaultError::PathUnsafe => f.write_str(
                 "mount and path are segments of letters, digits, `.`, `_` and `-`, and no dot segments",
             ),
+            VaultError::NoRandomness => f.write_str("this machine has no randomness"),
             VaultError::Closed => f.write_str("the client is closed"),
             VaultError::Unreachable => f.write_str("it cannot be reached"),
             VaultError::TimedOut => f.write_str("it did not answer in time"),

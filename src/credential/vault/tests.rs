@@ -1,7 +1,9 @@
 //! The client against a double that makes faults on demand, and against a real OpenBao.
 
 mod away;
+mod clouds;
 mod double;
+mod engines;
 mod faults;
 mod leases;
 mod logins;

@@ -1,6 +1,7 @@
 //! A real nginx as an upstream: Debian's package, in the foreground, ended when it is dropped.
 //!
-//! It answers only calls with the right credential, and writes what it saw of each, the credential excepted.
+//! It answers only calls with the right credential, in a header or as a certificate, and writes what it saw of each, the
+//! credential excepted.
 
 use std::{
     fs,
@@ -32,14 +33,52 @@ impl World {
         authorization: &str,
         locations: impl Fn(&Path) -> String,
     ) -> Nginx {
+        let admits = Admits {
+            by: "$http_authorization",
+            what: authorization,
+            more: String::new(),
+        };
+        self.nginx_that(admits, &[host], locations).await
+    }
+
+    /// The same for several hosts, with an nginx that demands a certificate for which `authority` (PEM) vouches.
+    /// `/v1/shown` answers with the serial number of the one that it was shown, and its subject.
+    pub(crate) async fn nginx_demanding(
+        &self,
+        hosts: &[&str],
+        authority: &str,
+        protocol: &str,
+    ) -> Nginx {
+        let file = self.dir().join("client-ca.crt");
+        fs::write(&file, authority).unwrap();
+        let admits = Admits {
+            by: "$ssl_client_verify",
+            what: "SUCCESS",
+            more: format!(
+                "ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 3; ssl_protocols {protocol};",
+                file.display()
+            ),
+        };
+        let shown = |_: &Path| {
+            "location = /v1/shown { return 200 \"$ssl_client_serial $ssl_client_s_dn\"; }".into()
+        };
+        self.nginx_that(admits, hosts, shown).await
+    }
+
+    async fn nginx_that(
+        &self,
+        admits: Admits<'_>,
+        hosts: &[&str],
+        locations: impl Fn(&Path) -> String,
+    ) -> Nginx {
         let dir = TempDir::new().unwrap();
         let path = dir.path();
         for name in ["root", "temp"] {
             fs::create_dir(path.join(name)).unwrap();
         }
-        self.pki.upstreams.server(&[host]).write(path, "server");
+        self.pki.upstreams.server(hosts).write(path, "server");
         let address = SocketAddr::new(ADDRESS.parse().unwrap(), self.port);
-        let text = configuration(path, address, authorization, &locations(path));
+        let text = configuration(path, address, &admits, &locations(path));
         write_private(&path.join("nginx.conf"), &text);
         let mut server = Command::new(programs::installed("nginx", "nginx"))
             .args(["-e", "error.log", "-c", "nginx.conf", "-p"])
@@ -56,7 +95,9 @@ impl World {
             TcpStream::connect(address).ok()
         })
         .await;
-        self.dns.answers(host, &[ADDRESS]);
+        for host in hosts {
+            self.dns.answers(host, &[ADDRESS]);
+        }
         Nginx { dir, server }
     }
 }
@@ -91,8 +132,23 @@ impl Drop for Nginx {
     }
 }
 
+/// Whom an nginx admits.
+struct Admits<'a> {
+    /// The variable by which it tells.
+    by: &'a str,
+    /// What that must be.
+    what: &'a str,
+    /// What else the server is told.
+    more: String,
+}
+
 /// `/v1/echo` answers with the body of the request, which nginx has in a variable only where it passes it on.
-fn configuration(dir: &Path, address: SocketAddr, authorization: &str, locations: &str) -> String {
+fn configuration(
+    dir: &Path,
+    address: SocketAddr,
+    Admits { by, what, more }: &Admits<'_>,
+    locations: &str,
+) -> String {
     let dir = dir.display();
     format!(
         r#"
@@ -103,9 +159,9 @@ error_log error.log;
 events {{ worker_connections 256; }}
 http {{
     map_hash_bucket_size 256;
-    map $http_authorization $authorized {{ default false; "{authorization}" true; }}
+    map {by} $authorized {{ default false; "{what}" true; }}
     log_format seen escape=json '{{"request":"$request","authorized":$authorized,"status":$status,'
-        '"connection":$connection,"tls":"$ssl_protocol","host":"$http_host","body":"$request_body"}}';
+        '"connection":$connection,"tls":"$ssl_protocol","shown":"$ssl_client_serial","host":"$http_host","body":"$request_body"}}';
     access_log seen.jsonl seen;
     client_body_temp_path temp/body;
     proxy_temp_path temp/proxy;
@@ -116,6 +172,7 @@ http {{
         listen {address} ssl;
         ssl_certificate server.crt;
         ssl_certificate_key server.key;
+        {more}
         root {dir}/root;
         if ($authorized = false) {{ return 401; }}
         location = /v1/echo {{

@@ -38,6 +38,7 @@ struct Told<'c> {
     lease_s: Option<u64>,
     renewable: Option<bool>,
     rotates_in_s: Option<u64>,
+    ends_in_s: Option<u64>,
     max_ttl_s: u64,
     request_id: Option<String>,
     /// Nothing is to be given back of what is stored.
@@ -94,10 +95,11 @@ impl<'c> Outcome<'c> {
     }
 
     fn json(&self) -> String {
-        let (lease, rotates) = match &self.end {
-            End::Lease(lease) => (Some(lease), None),
-            End::Rotation(left) => (None, Some(left)),
-            End::Open => (None, None),
+        let (lease, rotates, ends) = match &self.end {
+            End::Lease(lease) => (Some(lease), None, None),
+            End::Rotation(left) => (None, Some(left), None),
+            End::After(left) => (None, None, Some(left)),
+            End::Open => (None, None, None),
         };
         let told = Told {
             schema: SCHEMA,
@@ -110,6 +112,7 @@ impl<'c> Outcome<'c> {
             lease_s: lease.map(|lease| lease.duration.as_secs()),
             renewable: lease.map(|lease| lease.renewable),
             rotates_in_s: rotates.map(Duration::as_secs),
+            ends_in_s: ends.map(Duration::as_secs),
             max_ttl_s: self.credential.max_ttl.as_secs(),
             request_id: self.request_id.clone(),
             given_back: lease.map(|_| self.given_back),
@@ -131,7 +134,7 @@ impl<'c> Outcome<'c> {
     fn class(&self) -> &'static str {
         match self.end {
             End::Open => "static",
-            End::Lease(_) | End::Rotation(_) => "dynamic",
+            End::Lease(_) | End::Rotation(_) | End::After(_) => "dynamic",
         }
     }
 
@@ -150,6 +153,10 @@ impl<'c> Outcome<'c> {
                 let left = span(*left);
                 format!("another takes its place in {left}; used for {most} at most")
             }
+            End::After(left) => {
+                let left = span(*left);
+                format!("its own, in {left}; used for {most} at most")
+            }
             End::Open => format!("none of its own; used for {most} and then read again"),
         }
     }
@@ -158,7 +165,7 @@ impl<'c> Outcome<'c> {
         match (&self.end, self.given_back) {
             (End::Lease(_), true) => "yes, the lease has ended",
             (End::Lease(_), false) => "no",
-            (End::Rotation(_) | End::Open, _) => "nothing: nothing was leased",
+            (End::Rotation(_) | End::After(_) | End::Open, _) => "nothing: nothing was leased",
         }
     }
 }

@@ -5,12 +5,41 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Envelope, VaultError, lease, request_id,
+    Answer, Ask, Envelope, NO_DATA, VaultError, lease, request_id,
 };
 use crate::{
     credential::vault::envelope::{Field, Fields},
     secret::{Secret, Value},
 };
+
+/// A secret in a key-value engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Where the engine is mounted.
+    pub(crate) mount: String,
+    /// The secret.
+    pub(crate) path: String,
+    /// Which of its fields.
+    pub(crate) field: String,
+}
+
+impl Stored {
+    pub(super) fn ask_first(&self) -> Result<Ask<'_>, VaultError> {
+        Ask::read(&[&self.mount, &self.path], |answer| {
+            first(answer, &self.field)
+        })
+    }
+
+    pub(super) fn ask_second(&self) -> Result<Ask<'_>, VaultError> {
+        Ask::read(&[&self.mount, "data", &self.path], |answer| {
+            second(answer, &self.field)
+        })
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("vault:{}/{}#{}", self.mount, self.path, self.field)
+    }
+}
 
 /// The value of `field` in an answer of the first version. A secret that is leased, as a server for development does
 /// it, ends with its lease.
@@ -19,7 +48,7 @@ use crate::{
 ///
 /// [`VaultError::NotFound`] when there is no such secret; that the field is missing or is no secret; that the answer is
 /// none.
-pub(super) fn first(answer: &Answer, field: &str) -> Result<Fetched, VaultError> {
+fn first(answer: &Answer, field: &str) -> Result<Fetched, VaultError> {
     match answer.status {
         200 => {
             let mut envelope: Envelope<Fields> = answer.envelope()?;
@@ -37,15 +66,13 @@ pub(super) fn first(answer: &Answer, field: &str) -> Result<Fetched, VaultError>
 ///
 /// [`VaultError::Deleted`] and [`VaultError::NotFound`] when there is no value any more or never was one; that the
 /// field is missing or is no secret; that the answer is none.
-pub(super) fn second(answer: &Answer, field: &str) -> Result<Fetched, VaultError> {
+fn second(answer: &Answer, field: &str) -> Result<Fetched, VaultError> {
     match answer.status {
         200 => of_version(answer.envelope()?, field),
         404 => Err(absence(answer)),
         0..=199 | 201..=403 | 405.. => Err(answer.fault()),
     }
 }
-
-const NO_DATA: VaultError = VaultError::Malformed("it has no data");
 
 #[derive(Deserialize)]
 struct Kv {

@@ -8,12 +8,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Envelope, VaultError, lease, request_id,
+    Answer, Envelope, NO_DATA, NO_LEASE, Text, VaultError, lease, request_id, texts,
 };
-use crate::{
-    credential::vault::envelope::Text,
-    secret::{Part, Secret, Value},
-};
+use crate::secret::{Part, Value};
 
 #[derive(Deserialize)]
 struct Login {
@@ -34,7 +31,7 @@ struct Login {
 pub(super) fn made(answer: &Answer) -> Result<Fetched, VaultError> {
     let mut envelope: Envelope<Login> = answer.success()?;
     let login = envelope.data.take();
-    let lease = lease(&envelope).ok_or(VaultError::Malformed("it has no lease"))?;
+    let lease = lease(&envelope).ok_or(NO_LEASE)?;
     Ok(Fetched {
         value: value(login)?.0,
         version: None,
@@ -67,15 +64,10 @@ pub(super) fn rotated(answer: &Answer) -> Result<Fetched, VaultError> {
 }
 
 fn value(login: Option<Login>) -> Result<(Value, Login), VaultError> {
-    let mut login = login.ok_or(VaultError::Malformed("it has no data"))?;
-    let mut parts = Vec::with_capacity(2);
-    for (part, text) in [
+    let mut login = login.ok_or(NO_DATA)?;
+    let texts = texts([
         (Part::Username, login.username.take()),
         (Part::Password, login.password.take()),
-    ] {
-        let text = text.ok_or(VaultError::NoField)?;
-        let secret = Secret::from_outside(text.0).map_err(VaultError::Unfit)?;
-        parts.push((part, secret));
-    }
-    Ok((Value::of(parts), login))
+    ])?;
+    Ok((Value::of(texts), login))
 }

@@ -51,22 +51,6 @@ async fn the_login_sends_both_ids_without_their_newlines() {
 }
 
 #[tokio::test]
-async fn a_path_with_a_second_reading_is_not_asked_for() {
-    let double = Double::honest().await;
-    let (vault, _dir) = double.client();
-    for (mount, path) in [
-        ("secret", "../sys/x"),
-        ("secret", "a?b"),
-        ("", "a"),
-        ("sys/../x", "a"),
-    ] {
-        let refused = vault.fetch(&kv2(mount, path)).await.unwrap_err();
-        assert_eq!(refused, VaultError::PathUnsafe, "{mount} {path}");
-    }
-    assert!(double.seen().is_empty());
-}
-
-#[tokio::test]
 async fn a_server_that_wants_fewer_calls_says_when_to_come_back() {
     let limited = || Reply::Answer(429, "Retry-After: 9\r\n", r#"{"errors":["quota"]}"#.into());
     let (error, asked) = outcome(limited).await;

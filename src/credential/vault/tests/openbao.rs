@@ -81,7 +81,9 @@ async fn header(entry: &Entry) -> Result<String, Unavailable> {
 fn sent(lease: &Lease) -> &str {
     match lease.ready() {
         Ready::Header(_, value) => value.to_str().unwrap(),
-        Ready::Parameter(_) => panic!("the entry's placement is a header"),
+        Ready::Parameter(_) | Ready::Certificate(_) => {
+            panic!("the entry's placement is a header")
+        }
     }
 }
 
