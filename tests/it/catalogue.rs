@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -19,9 +19,14 @@ struct Settings {
 impl Settings {
     /// With these entries of the catalogue, each a name and the keys of its source.
     async fn new(bao: &OpenBao, entries: &[(&str, &str)]) -> Settings {
+        Settings::with("", bao, entries).await
+    }
+
+    /// The same, with more keys of `vault`.
+    async fn with(more: &str, bao: &OpenBao, entries: &[(&str, &str)]) -> Settings {
         let dir = TempDir::new().unwrap();
         let vault = format!(
-            "vault: {{address: \"{}\", ca: {}, approle: {{role_id: role_id, secret_id: secret_id}}}}\n",
+            "vault: {{address: \"{}\", ca: {}, approle: {{role_id: role_id, secret_id: secret_id}}{more}}}\n",
             bao.address,
             bao.ca_file().display()
         );
@@ -81,11 +86,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The tokens that logins gave and that are still good.
+/// The tokens that logins gave, or that were made for roles, and that are still good.
 async fn tokens(bao: &OpenBao) -> usize {
     let mut logins = 0;
     for accessor in bao.accessors().await {
-        logins += usize::from(bao.token(&accessor).await["path"] == "auth/approle/login");
+        let path = &bao.token(&accessor).await["path"];
+        logins += usize::from(path == "auth/approle/login" || path == "auth/token/create/agents");
     }
     logins
 }
@@ -123,7 +129,11 @@ async fn a_test_shows_where_a_made_user_goes_and_leaves_neither_lease_nor_token(
             "{line} is not in the README"
         );
     }
+    let id = request[0].split_whitespace().nth(1).unwrap();
     assert!(request[0].ends_with(" in Vault's audit log"), "{request:?}");
+    let audited = bao.audit();
+    let asked = audited.iter().find(|line| line["request"]["id"] == id);
+    assert_eq!(asked.unwrap()["request"]["path"], "database/creds/reader");
 
     let output = settings.says(&["test", "queries", "--json"]);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -208,6 +218,42 @@ async fn a_test_that_fails_says_what_to_do_and_leaves_no_token() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_asks_with_the_token_of_the_role_which_alone_may_read() {
+    let bao = OpenBao::start().await;
+    let per_role = ", per_role: {token_role: agents, entity_alias: \"gate-{role}\"}";
+    let settings = Settings::with(per_role, &bao, &[("stored", STORED)]).await;
+    bao.put("a", "s3cret").await;
+    let write = async |path: &str, body: Value| bao.write(path, &body.to_string()).await;
+    let policy = text(&settings.says(&["policy", "--role", "triage"]).stdout);
+    assert_eq!(
+        policy,
+        "path \"secret/data/a\" { capabilities = [\"read\"] }\n"
+    );
+    write(
+        "auth/token/roles/agents",
+        json!({ "allowed_entity_aliases": ["gate-*"] }),
+    )
+    .await;
+    let said = settings.fails(&["test", "stored"]);
+    assert!(
+        said.contains("`tollgate credential policy` prints what is needed"),
+        "{said}"
+    );
+
+    write("sys/policies/acl/triage", json!({ "policy": policy })).await;
+    let mount = &bao.read("sys/auth").await["token/"]["accessor"];
+    let entity = json!({ "name": "triage", "policies": ["triage"] });
+    let entity = write("identity/entity", entity).await;
+    let alias = json!({
+        "name": "gate-triage", "canonical_id": entity["id"], "mount_accessor": mount,
+    });
+    write("identity/entity-alias", alias).await;
+    let output = settings.says(&["test", "stored"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(tokens(&bao).await, 0);
+}
+
 #[test]
 fn the_policy_is_what_the_catalogue_needs_and_nothing_else() {
     let dir = TempDir::new().unwrap();
@@ -234,6 +280,7 @@ fn the_policy_is_what_the_catalogue_needs_and_nothing_else() {
     let vault_of_roles = vault.replace("}}\n", &format!("}}, {per_role}"));
     write(dir.path(), &vault_of_roles, &[("queries", MADE)]);
     let of_roles = text(&credential(&["policy"], dir.path()).stdout);
+    assert!(!of_roles.contains("database"), "{of_roles}");
     let create = "path \"auth/token/create/agents\" { capabilities = [\"update\"] }\n";
     assert!(of_roles.contains(create), "{of_roles}");
     write(dir.path(), vault, &[]);

@@ -7,12 +7,15 @@ use time::OffsetDateTime;
 
 use super::super::{Failure, explain};
 use crate::{
-    config::{Settings, Source},
+    config::{self, Settings, Source},
     credential::vault::{Engine, Need},
 };
 
 /// What the care of leases needs.
 const LEASES: [&str; 2] = ["sys/leases/renew", "sys/leases/revoke"];
+
+/// What the care of the gate's own token needs, beside looking at it.
+const OWN_TOKEN: [&str; 2] = ["auth/token/renew-self", "auth/token/revoke-self"];
 
 /// What `credential policy` is told.
 #[derive(Args)]
@@ -20,6 +23,9 @@ pub(crate) struct Policy {
     /// The main settings file; the catalogue is found from it.
     #[arg(long, value_name = "FILE", default_value = "config/tollgate.yaml")]
     config: PathBuf,
+    /// Print what one role needs beside the gate, for the identity behind its alias, where roles have tokens of their own.
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
 }
 
 /// Prints it in the language of Vault's policies.
@@ -28,44 +34,10 @@ pub(crate) struct Policy {
 /// [`Failure::Run`] if nothing comes from Vault, [`Failure::Usage`] if the settings have a mistake.
 pub(super) fn run(policy: &Policy) -> Result<(), Failure> {
     let settings = explain::settings(&policy.config, OffsetDateTime::now_utc().date())?;
-    explain::print(&of(&settings)?)
-}
-
-fn of(settings: &Settings) -> Result<String, Failure> {
-    let engines: Vec<_> = engines(settings).collect();
-    if engines.is_empty() {
-        return Err(Failure::Run(
-            "the catalogue takes nothing from Vault".to_owned(),
-        ));
-    }
-    let needs: Result<BTreeSet<Need>, _> = engines.iter().map(|engine| engine.needs()).collect();
-    let mut needs: Vec<Need> = needs
-        .map_err(|error| Failure::Usage(error.to_string()))?
-        .into_iter()
-        .collect();
-    let mut need = |path: &str, capability| {
-        needs.push(Need {
-            path: path.to_owned(),
-            capability,
-        });
+    let needs = match &policy.role {
+        Some(role) => of_role(&settings, role)?,
+        None => of_gate(&settings)?,
     };
-    if engines.iter().any(|engine| engine.creates()) {
-        LEASES.iter().for_each(|path| need(path, "update"));
-    }
-    let of_roles = settings
-        .gate
-        .vault
-        .as_ref()
-        .and_then(|vault| vault.per_role.as_ref());
-    if let Some(of_roles) = of_roles {
-        need(
-            &format!("auth/token/create/{}", of_roles.token_role),
-            "update",
-        );
-    }
-    need("auth/token/lookup-self", "read");
-    need("auth/token/renew-self", "update");
-    need("auth/token/revoke-self", "update");
     let mut text = String::new();
     for Need { path, capability } in needs {
         let _infallible = writeln!(
@@ -73,14 +45,70 @@ fn of(settings: &Settings) -> Result<String, Failure> {
             "path \"{path}\" {{ capabilities = [\"{capability}\"] }}"
         );
     }
-    Ok(text)
+    explain::print(&text)
 }
 
-/// What the catalogue takes from Vault.
-fn engines(settings: &Settings) -> impl Iterator<Item = &Engine> {
+/// What the login of the gate needs. A token of a role may do what that may, so where roles have tokens of their own it
+/// may read nothing.
+fn of_gate(settings: &Settings) -> Result<Vec<Need>, Failure> {
+    let engines = engines(settings, None)?;
+    let vault = settings.gate.vault.as_ref();
+    let mut needs = match vault.and_then(|vault| vault.per_role.as_ref()) {
+        Some(of_roles) => {
+            let path = format!("auth/token/create/{}", of_roles.token_role);
+            vec![need(&path, "update")]
+        }
+        None => paths(&engines)?,
+    };
+    if engines.iter().any(|engine| engine.creates()) {
+        needs.extend(LEASES.map(|path| need(path, "update")));
+    }
+    needs.push(need("auth/token/lookup-self", "read"));
+    needs.extend(OWN_TOKEN.map(|path| need(path, "update")));
+    Ok(needs)
+}
+
+/// What the identity of a role needs beside what the gate may do.
+fn of_role(settings: &Settings, role: &str) -> Result<Vec<Need>, Failure> {
+    paths(&engines(settings, Some(role))?)
+}
+
+/// The paths that these are asked at, each once.
+fn paths(engines: &[&Engine]) -> Result<Vec<Need>, Failure> {
+    let needs: Result<BTreeSet<Need>, _> = engines.iter().map(|engine| engine.needs()).collect();
+    let needs = needs.map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(needs.into_iter().collect())
+}
+
+/// What the catalogue takes from Vault, for a role or for all.
+fn engines<'s>(settings: &'s Settings, role: Option<&str>) -> Result<Vec<&'s Engine>, Failure> {
+    let is_for = |credential: &config::Credential| {
+        let mut roles = credential.binding.roles.iter();
+        role.is_none_or(|role| roles.any(|its| **its == *role))
+    };
     let credentials = settings.credentials.values();
-    credentials.filter_map(|credential| match &credential.source {
-        Source::Vault(engine) => Some(engine),
-        Source::File(_) => None,
-    })
+    let engines: Vec<_> = credentials
+        .filter(|credential| is_for(credential))
+        .filter_map(|credential| match &credential.source {
+            Source::Vault(engine) => Some(engine),
+            Source::File(_) => None,
+        })
+        .collect();
+    match (&*engines, role) {
+        ([], None) => Err(Failure::Run(
+            "the catalogue takes nothing from Vault".to_owned(),
+        )),
+        ([], Some(role)) => {
+            let none = format!("the catalogue takes nothing from Vault for a role {role}");
+            Err(Failure::Run(none))
+        }
+        (_, _) => Ok(engines),
+    }
+}
+
+fn need(path: &str, capability: &'static str) -> Need {
+    Need {
+        path: path.to_owned(),
+        capability,
+    }
 }
