@@ -6,6 +6,7 @@ mod influx;
 mod kv;
 mod pki;
 mod rabbitmq;
+mod roles;
 mod tokens;
 
 use std::path::Path;

@@ -27,13 +27,19 @@ pub(super) async fn world(bao: &OpenBao, dir: &TempDir) -> (World, Influx) {
         .setting(&login(bao, dir.path(), &[CREDS]).await)
         .start()
         .await;
+    let influx = server(&world, bao).await;
+    (world, influx)
+}
+
+/// The InfluxDB that such a gate's agents ask; `bao` makes its users.
+pub(super) async fn server(world: &World, bao: &OpenBao) -> Influx {
     let influx = world.influx("influx.test").await;
     let server = Administered {
         address: &influx.https.to_string(),
         root: ROOT,
     };
     bao.makes_influx_users("agent", &server, ("1h", "2h")).await;
-    (world, influx)
+    influx
 }
 
 #[tokio::test]
