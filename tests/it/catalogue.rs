@@ -157,6 +157,34 @@ async fn a_test_shows_where_a_made_user_goes_and_leaves_neither_lease_nor_token(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_of_what_is_signed_needs_no_more_than_the_policy_that_is_printed() {
+    let bao = OpenBao::start().await;
+    bao.signs_certificates("gate", "td.test", "10m").await;
+    bao.signs_with_rsa("app").await;
+    let certificate = "vault: {pki: pki, role: gate, common_name: gate.td.test}\n  \
+        place: client_certificate\n  max_ttl: 10m";
+    let signed = "vault: {transit: transit, key: app, jwt: {claims: {iss: \"1\"}}}\n  \
+        place: {header: Authorization, value: \"Bearer {token}\"}\n  max_ttl: 9m";
+    let settings = Settings::new(&bao, &[("shown", certificate), ("signed", signed)]).await;
+    let told = |name: &str| -> Value {
+        let output = settings.says(&["test", name, "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let shown = told("shown");
+    assert_eq!(
+        shown["injected"],
+        "nothing: its connection shows a certificate"
+    );
+    let signed = told("signed");
+    assert_eq!(signed["injected"], "authorization: Bearer ****");
+    for told in [shown, signed] {
+        assert_eq!(told["class"], "dynamic", "{told}");
+    }
+    assert_eq!(tokens(&bao).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_fails_says_what_to_do_and_leaves_no_token() {
     let bao = OpenBao::start().await;
     let other = STORED.replace("path: a", "path: b");
