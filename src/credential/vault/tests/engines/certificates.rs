@@ -8,7 +8,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use serde_json::json;
-use tokio::time::{advance, pause, resume};
+use tokio::time::{advance, pause, resume, timeout};
 use x509_parser::parse_x509_certificate;
 
 use super::{
@@ -118,13 +118,16 @@ async fn v19_a_certificate_is_replaced_in_its_last_fifth_by_one_for_another_key(
     let same = entry.lease(MINUTE).await.unwrap();
     assert!(Arc::ptr_eq(&first, &same));
     later(MINUTE * 2).await;
-    let second = loop {
-        let lease = entry.lease(MINUTE).await.unwrap();
-        if lease.generation() != first.generation() {
-            break lease;
+    let next = async {
+        loop {
+            let lease = entry.lease(MINUTE).await.unwrap();
+            if lease.generation() != first.generation() {
+                break lease;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     };
+    let second = timeout(MINUTE / 6, next).await.expect("another one");
     assert_ne!(serial(&first), serial(&second));
     let keys = [&first, &second].map(|lease| {
         let shown = lease.value().certificate().unwrap().shown().clone();
@@ -153,7 +156,8 @@ async fn a_certificate_that_is_leased_besides_is_revoked_when_it_is_given_up() {
     let revoked = async || world.server.read(&path).await["revocation_time"].as_i64();
     assert_eq!(revoked().await, Some(0));
     entry.want(false);
-    while revoked().await == Some(0) {}
+    let gone = async { while revoked().await == Some(0) {} };
+    assert!(timeout(MINUTE / 6, gone).await.is_ok(), "it is not revoked");
 }
 
 #[tokio::test]
