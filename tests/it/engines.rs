@@ -11,13 +11,14 @@ mod tokens;
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     openbao::server::OpenBao,
     servers::ROOT,
     world::{
         World,
+        gate::tollgate,
         patience::{until, until_told},
         pki::write_private,
     },
@@ -32,13 +33,11 @@ fn made_at(source: &str) -> String {
     )
 }
 
-/// The setting with which the gate logs in to `bao`, where it may ask `paths`; `dir` holds what the login needs.
-async fn login(bao: &OpenBao, dir: &Path, paths: &[&str]) -> String {
-    let asked =
-        |path: &&str| format!("path \"{path}\" {{ capabilities = [\"read\", \"update\"] }}\n");
-    let mut policy: String = paths.iter().map(asked).collect();
-    policy += "path \"sys/leases/+\" { capabilities = [\"update\"] }\n";
-    let (role_id, secret_id) = bao.role("gate", &policy, "20m").await;
+/// The setting with which the gate logs in to `bao`, where it may do nothing yet; `dir` holds what the login needs.
+async fn login(bao: &OpenBao, dir: &Path) -> String {
+    let (role_id, secret_id) = bao.role("gate", "# to be written", "20m").await;
+    let alone = r#"{"token_no_default_policy":true}"#;
+    bao.write("auth/approle/role/gate", alone).await;
     write_private(&dir.join("role_id"), &role_id);
     write_private(&dir.join("secret_id"), &secret_id);
     let (address, ca, dir) = (&bao.address, bao.ca_file(), dir.display());
@@ -46,6 +45,20 @@ async fn login(bao: &OpenBao, dir: &Path, paths: &[&str]) -> String {
         "vault: {{address: \"{address}\", ca: {}, approle: {{role_id: {dir}/role_id, secret_id: {dir}/secret_id}}}}",
         ca.display()
     )
+}
+
+/// The gate may do at `bao` what `tollgate credential policy` says that it needs, and nothing else.
+async fn allow(bao: &OpenBao, world: &World) {
+    let config = world.dir().join("tollgate.yaml");
+    let mut command = tollgate();
+    command
+        .args(["credential", "policy", "--config"])
+        .arg(config);
+    let printed = world.run(command).await;
+    assert!(printed.status.success(), "{printed:?}");
+    let policy = String::from_utf8(printed.stdout).unwrap();
+    let policy = json!({ "policy": policy }).to_string();
+    bao.write("sys/policies/acl/gate", &policy).await;
 }
 
 /// What the event of the `number`-th call that was made says of its credential, counted from 1.

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::{
     influx::{CALL, CREDS, world},
-    told,
+    login, told,
 };
 use crate::openbao::server::OpenBao;
 
@@ -20,10 +20,19 @@ async fn token_of_the_gate(bao: &OpenBao) -> Value {
     panic!("the gate has no token");
 }
 
+/// The line in which OpenBao gave the value of a call, found by the name that the call's event has for it.
+fn line_of(bao: &OpenBao, credential: &Value) -> Value {
+    let mut lines = bao.audit();
+    lines.retain(|line| line["request"]["id"] == credential["request_id"]);
+    let kinds: Vec<_> = lines.iter().map(|line| &line["type"]).collect();
+    assert_eq!(kinds, ["request", "response"]);
+    lines.remove(1)
+}
+
 #[tokio::test]
 async fn a_call_is_found_in_the_audit_log_of_openbao_and_the_lease_is_in_clear_only_there() {
     let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
-    let (world, influx) = world(&bao, &dir).await;
+    let (world, influx) = world(&bao, &login(&bao, dir.path()).await).await;
     let agent = world.agent("reader");
     for _ in 0..2 {
         assert_eq!(agent.call(CALL).await.status, 200);
@@ -31,18 +40,13 @@ async fn a_call_is_found_in_the_audit_log_of_openbao_and_the_lease_is_in_clear_o
     let (first, second) = (told(&world, 1).await, told(&world, 2).await);
     assert_eq!(first, second);
 
-    // the line in which OpenBao gave the value, by the name that the gate's event has for it
-    let audit = bao.audit();
-    let same = |line: &&Value| line["request"]["id"] == first["request_id"];
-    let lines: Vec<_> = audit.iter().filter(same).collect();
-    let kinds: Vec<_> = lines.iter().map(|line| &line["type"]).collect();
-    assert_eq!(kinds, ["request", "response"]);
-    let gave = lines[1];
+    let gave = line_of(&bao, &first);
     assert_eq!(gave["request"]["path"], CREDS);
-    let (auth, token) = (&gave["auth"], token_of_the_gate(&bao).await);
-    assert_eq!(auth["display_name"], token["display_name"]);
-    assert_eq!(auth["entity_id"], token["entity_id"]);
-    assert!(token["entity_id"].as_str().is_some_and(|id| !id.is_empty()));
+    let token = token_of_the_gate(&bao).await;
+    for name in ["display_name", "entity_id"] {
+        assert_ne!(token[name].as_str().unwrap(), "", "{name}");
+        assert_eq!(gave["auth"][name], token[name], "{name}");
+    }
 
     let leases = bao.leases(CREDS).await;
     let [lease] = leases.as_slice() else {

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 
-use super::{login, made_at};
+use super::{allow, login, made_at};
 use crate::{
     openbao::server::{OpenBao, engines::Administered},
     servers::{ROOT, postgres::Postgres},
@@ -50,9 +50,10 @@ async fn a_role_is_made_longer_then_replaced_and_dropped_when_the_gate_ends() {
     let world = World::new()
         .role("reader", "GET db.test/** with db")
         .credential("db", "db.test", &made)
-        .setting(&login(&bao, dir.path(), &["database/creds/agent"]).await)
+        .setting(&login(&bao, dir.path()).await)
         .start()
         .await;
+    allow(&bao, &world).await;
     let agent = world.agent("reader");
     let role = async || role_of_a_call(&world, &agent, &postgres).await;
 

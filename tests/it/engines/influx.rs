@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::{login, made_at, only, told};
+use super::{allow, login, made_at, only, told};
 use crate::{
     openbao::server::{OpenBao, engines::Administered},
     servers::{ROOT, influx::Influx},
@@ -15,8 +15,8 @@ pub(super) const CALL: &str = "GET http://influx.test/query?q=SHOW%20DATABASES";
 /// What the leases are on.
 pub(super) const CREDS: &str = "database/creds/agent";
 
-/// A gate whose agent may ask an InfluxDB, whose users `bao` makes.
-pub(super) async fn world(bao: &OpenBao, dir: &TempDir) -> (World, Influx) {
+/// A gate with this login whose agent may ask an InfluxDB, whose users `bao` makes.
+pub(super) async fn world(bao: &OpenBao, login: &str) -> (World, Influx) {
     let world = World::new()
         .role("reader", "GET influx.test/query with influx")
         .credential(
@@ -24,9 +24,10 @@ pub(super) async fn world(bao: &OpenBao, dir: &TempDir) -> (World, Influx) {
             "influx.test",
             &made_at("database: database, role: agent"),
         )
-        .setting(&login(bao, dir.path(), &[CREDS]).await)
+        .setting(login)
         .start()
         .await;
+    allow(bao, &world).await;
     let influx = server(&world, bao).await;
     (world, influx)
 }
@@ -45,7 +46,7 @@ pub(super) async fn server(world: &World, bao: &OpenBao) -> Influx {
 #[tokio::test]
 async fn an_agent_asks_influxdb_as_a_user_that_is_there_for_one_lease() {
     let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
-    let (world, influx) = world(&bao, &dir).await;
+    let (world, influx) = world(&bao, &login(&bao, dir.path()).await).await;
     let agent = world.agent("reader");
     let users = async || {
         let mut users = influx.users().await;
@@ -67,5 +68,20 @@ async fn an_agent_asks_influxdb_as_a_user_that_is_there_for_one_lease() {
     world.gate.signal("TERM");
     world.gate.ended().await;
     only("InfluxDB", async || influx.users().await, &[]).await;
+    world.finish_ended(0).await;
+}
+
+#[tokio::test]
+async fn a_gate_that_is_killed_leaves_no_user_for_longer_than_its_token() {
+    let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
+    let (mut world, influx) = world(&bao, &login(&bao, dir.path()).await).await;
+    // the lease could last for an hour
+    let short = r#"{"token_ttl":"5s"}"#;
+    bao.write("auth/approle/role/gate", short).await;
+    assert_eq!(world.agent("reader").call(CALL).await.status, 200);
+    world.starts_again().await;
+    assert_eq!(influx.users().await.len(), 2);
+    only("InfluxDB", async || influx.users().await, &[]).await;
+    world.gate.signal("TERM");
     world.finish_ended(0).await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate::refusal::Reason;
 
-use super::login;
+use super::{allow, login};
 use crate::{openbao::server::OpenBao, world::World};
 
 /// The keys of a catalogue entry whose value is stored at `source`.
@@ -94,9 +94,10 @@ async fn a_stored_secret_is_followed_in_either_version_and_not_used_up_when_it_i
         )
         .credential("one", "one.test", &stored_at("kv1: kv1"))
         .credential("two", "two.test", &stored_at("kv2: secret"))
-        .setting(&login(&bao, dir.path(), &["kv1/app/key", "secret/data/app/key"]).await)
+        .setting(&login(&bao, dir.path()).await)
         .start()
         .await;
+    allow(&bao, &world).await;
     tokio::join!(
         is_followed(&bao, &world, ("one.test", 1)),
         is_followed(&bao, &world, ("two.test", 2))

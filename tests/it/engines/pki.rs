@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeMap, path::Path};
 use tempfile::TempDir;
 use tollgate::refusal::Reason;
 
-use super::login;
+use super::{allow, login};
 use crate::{
     openbao::server::OpenBao,
     world::{World, builder::Builder, settings::Role},
@@ -29,7 +29,7 @@ async fn world(
     let builder = World::new()
         .role("reader", role)
         .credential("partner", "partner.test", &keys)
-        .setting(&login(bao, dir, &["pki/sign/gate"]).await);
+        .setting(&login(bao, dir).await);
     (builder, authority)
 }
 
@@ -40,6 +40,7 @@ async fn an_agent_without_a_certificate_reaches_an_upstream_that_demands_one() {
         "GET partner.test/v1/** with partner; GET partner.test/open/**; GET other.test/v1/**";
     let (builder, authority) = world(&bao, dir.path(), rules, "1h").await;
     let world = builder.start().await;
+    allow(&bao, &world).await;
     let nginx = world
         .nginx_demanding(&["partner.test", "other.test"], &authority, "TLSv1.3")
         .await;
@@ -91,6 +92,7 @@ async fn v19_a_certificate_is_replaced_before_its_end_and_the_next_is_shown_on_a
     )
     .await;
     let world = builder.start().await;
+    allow(&bao, &world).await;
     let nginx = world
         .nginx_demanding(&["partner.test"], &authority, "TLSv1.2")
         .await;
@@ -136,6 +138,7 @@ async fn a_call_is_not_made_if_nobody_asks_for_its_certificate() {
     )
     .await;
     let world = builder.start().await;
+    allow(&bao, &world).await;
     let answer = world.agent("reader").call(CALL).await;
     world.refused(&answer, Reason::UpstreamTls).await;
     assert_eq!(world.upstream("partner.test").requests().len(), 0);
@@ -154,6 +157,7 @@ async fn a_certificate_needs_a_connection_that_can_show_it() {
     )
     .await;
     let world = builder.cleartext("partner.test").start().await;
+    allow(&bao, &world).await;
     let answer = world.agent("reader").call(CALL).await;
     world.refused(&answer, Reason::CredentialForbidden).await;
     assert_eq!(world.upstream("partner.test").connections().len(), 0);

@@ -1,12 +1,11 @@
 //! A user of RabbitMQ that is made for the gate, and calls the management API for an agent that never has a password.
 
-use std::path::Path;
-
 use tempfile::TempDir;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::task::JoinSet;
 use tollgate::refusal::Reason;
 
-use super::{login, made_at, only, told};
+use super::{allow, login, made_at, only, told};
 use crate::{
     openbao::server::{OpenBao, engines::Administered},
     servers::{ROOT, rabbitmq::RabbitMq},
@@ -23,16 +22,17 @@ const CALL: &str = "GET http://mq.test/api/whoami";
 /// What the leases are on.
 const CREDS: &str = "rabbitmq/creds/agent";
 
-/// A gate whose agent may do this, and that can log in to `bao`.
-async fn gate(bao: &OpenBao, dir: &Path, rules: &str) -> Builder {
+/// A gate whose agent may do this, and that has this login.
+fn gate(login: &str, rules: &str) -> Builder {
     World::new()
         .role("reader", rules)
         .credential("mq", "mq.test", &made_at("rabbitmq: rabbitmq, role: agent"))
-        .setting(&login(bao, dir, &[CREDS]).await)
+        .setting(login)
 }
 
-/// The RabbitMQ that such a gate's agent calls; `bao` makes its users.
+/// The RabbitMQ that such a gate's agent calls; `bao` makes its users, and the gate may have them.
 async fn server(world: &World, bao: &OpenBao) -> RabbitMq {
+    allow(bao, world).await;
     let mq = world.rabbitmq("mq.test").await;
     let server = Administered {
         address: &mq.address,
@@ -53,8 +53,8 @@ fn caller(answer: &Answer) -> String {
 #[tokio::test]
 async fn v26_a_user_that_was_revoked_is_replaced_by_one_and_leaves_with_the_gate() {
     let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
-    let world = gate(&bao, dir.path(), "GET mq.test/api/** with mq").await;
-    let world = world.start().await;
+    let login = login(&bao, dir.path()).await;
+    let world = gate(&login, "GET mq.test/api/** with mq").start().await;
     let mq = server(&world, &bao).await;
     let agent = world.agent("reader");
 
@@ -70,6 +70,9 @@ async fn v26_a_user_that_was_revoked_is_replaced_by_one_and_leaves_with_the_gate
         (&said["lease"], &said["expires"]),
         (&before["lease"], &before["expires"])
     );
+    let end = OffsetDateTime::parse(said["expires"].as_str().unwrap(), &Rfc3339).unwrap();
+    let left = end - OffsetDateTime::now_utc();
+    assert!((59..=60).contains(&left.whole_minutes()), "{said}");
 
     // somebody revokes it: the answer is RabbitMQ's own, and one other user is made, however many calls are refused
     let leases = bao.leases(CREDS).await;
@@ -114,12 +117,13 @@ async fn refused_or_not(agent: &Agent, calls: usize) {
 async fn a_user_is_gone_with_the_last_rule_and_the_last_identity_that_may_use_it() {
     let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
     let rules = "GET mq.test/api/** with mq; GET open.test/**";
-    let world = gate(&bao, dir.path(), rules).await.start().await;
+    let login = login(&bao, dir.path()).await;
+    let world = gate(&login, rules).start().await;
     let mq = server(&world, &bao).await;
     let agent = world.agent("reader");
 
     let first = caller(&agent.call(CALL).await);
-    world.becomes(gate(&bao, dir.path(), "GET open.test/**").await);
+    world.becomes(gate(&login, "GET open.test/**"));
     let said = world.reload().await;
     assert!(said.contains("in force"), "{said}");
     only("RabbitMQ", async || mq.users().await, &[]).await;
@@ -127,7 +131,7 @@ async fn a_user_is_gone_with_the_last_rule_and_the_last_identity_that_may_use_it
     world.refused(&agent.call(CALL).await, Reason::NoRule).await;
     assert_eq!(agent.call("GET http://open.test/x").await.status, 200);
 
-    world.becomes(gate(&bao, dir.path(), rules).await);
+    world.becomes(gate(&login, rules));
     let said = world.reload().await;
     assert!(said.contains("in force"), "{said}");
     let second = caller(&agent.call(CALL).await);

@@ -14,8 +14,11 @@ use crate::{
     world::{World, patience::until_told, pki::spiffe_id},
 };
 
-/// What the gate itself may do: make tokens, and read nothing.
-const OF_THE_GATE: &str = r#"path "auth/token/create/agents" { capabilities = ["update"] }"#;
+/// What the gate itself may do: make tokens and end its own, and read nothing.
+const OF_THE_GATE: &str = r#"
+path "auth/token/create/agents" { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
+"#;
 
 /// What the identity of a role may do.
 const OF_A_ROLE: &str = r#"
@@ -71,7 +74,7 @@ fn answered(bao: &OpenBao, role: &str) -> Vec<String> {
 #[tokio::test]
 async fn each_role_has_a_user_of_its_own_and_is_ended_by_one_revocation() {
     let (bao, dir) = (OpenBao::start().await, TempDir::new().unwrap());
-    let setting = login(&bao, dir.path(), &[]).await;
+    let setting = login(&bao, dir.path()).await;
     let setting = setting.strip_suffix('}').unwrap();
     let per_role = r#"per_role: {token_role: agents, entity_alias: "tollgate-{role}"}"#;
     knows(&bao, &["reader", "writer"]).await;

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{login, told};
+use super::{allow, login, told};
 use crate::{openbao::server::OpenBao, world::World};
 
 /// The keys of a catalogue entry whose token comes from `source`.
@@ -33,7 +33,6 @@ async fn an_agent_calls_with_tokens_whose_keys_never_leave_openbao() {
     bao.signs_with_rsa("app").await;
     let audience = bao.vouches_for_logins("api", "5m").await;
     let transit = "transit: transit, key: app, jwt: {claims: {iss: \"12345\"}, ttl: 8m}";
-    let paths = ["transit/sign/app", "identity/oidc/token/api"];
     let world = World::new()
         .role(
             "reader",
@@ -45,9 +44,10 @@ async fn an_agent_calls_with_tokens_whose_keys_never_leave_openbao() {
             "federated.test",
             &signed_at("identity_token: api"),
         )
-        .setting(&login(&bao, dir.path(), &paths).await)
+        .setting(&login(&bao, dir.path()).await)
         .start()
         .await;
+    allow(&bao, &world).await;
     let agent = world.agent("reader");
     for (number, host) in [(1, "app.test"), (2, "federated.test")] {
         let answer = agent.call(&format!("GET http://{host}/v1/x")).await;
