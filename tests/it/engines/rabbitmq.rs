@@ -102,14 +102,6 @@ async fn v26_a_user_that_was_revoked_is_replaced_by_one_and_leaves_with_the_gate
     world.finish_ended(0).await;
 }
 
-/// Waits until `bao` knows no lease: it forgets one after the user is gone.
-async fn no_lease(bao: &OpenBao) {
-    until_told("no lease is left", async || {
-        bao.leases(CREDS).await.is_empty().then_some(())
-    })
-    .await;
-}
-
 /// Makes so many calls at once, each of which RabbitMQ refuses or not.
 async fn refused_or_not(agent: &Agent, calls: usize) {
     let mut all = JoinSet::new();
