@@ -12,6 +12,7 @@ mod value;
 
 #[cfg(test)]
 pub(crate) use awake::as_if_suspended_for;
+pub(crate) use awake::{slept, suspended};
 pub(crate) use certificate::Certificate;
 #[cfg(test)]
 pub(crate) use certificate::tests::holding_for as certificate_for;

@@ -7,13 +7,25 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+/// Less is not sleep but the time between the readings of two clocks.
+const SLEEP_MIN: Duration = Duration::from_secs(1);
+
 /// All the time since boot in which the machine was suspended; grows while it is, and at no other time.
 ///
 /// The two clocks are read one after the other, so that it may be some microseconds too long.
-pub(super) fn suspended() -> Duration {
+pub(crate) fn suspended() -> Duration {
     let running = since_boot(clock_gettime(ClockId::Monotonic));
     let all = since_boot(clock_gettime(ClockId::Boottime));
     all.saturating_sub(running) + imagined()
+}
+
+/// How long the machine slept between two moments at which it had been suspended for so long.
+pub(crate) fn slept(before: Duration, now: Duration) -> Duration {
+    let slept = now.saturating_sub(before);
+    match slept < SLEEP_MIN {
+        true => Duration::ZERO,
+        false => slept,
+    }
 }
 
 fn since_boot(time: Timespec) -> Duration {

@@ -12,9 +12,6 @@ use super::{Ready, Value, awake};
 /// The most by which a lease ends early for us, so that the other side never sees a credential past its end.
 const SKEW_MAX: Duration = Duration::from_secs(2);
 
-/// Less is not sleep but the time between the readings of two clocks.
-const SLEEP_MIN: Duration = Duration::from_secs(1);
-
 /// No term is longer, whatever a source says: the sum with a clock must not overflow.
 const TERM_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -119,11 +116,7 @@ impl Term {
 
     /// `now` as it would be on a clock that counts the time for which the machine was suspended since it began.
     fn with_sleep(&self, now: Instant) -> Instant {
-        let slept = awake::suspended().saturating_sub(self.suspended);
-        match slept < SLEEP_MIN {
-            true => now,
-            false => now + slept,
-        }
+        now + awake::slept(self.suspended, awake::suspended())
     }
 }
 

@@ -13,11 +13,15 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::secret::{slept, suspended};
+
 /// How a token stands, for those who hold leases that were made with it. Its last holder but the token gone, nothing
 /// of the token is in use any more.
 pub(crate) struct Parent {
     made: Instant,
-    /// Milliseconds after `made`; moves with every renewal.
+    /// How long the machine had been suspended when it was made.
+    suspended: Duration,
+    /// Milliseconds after `made`, those included in which the machine was suspended; moves with every renewal.
     end_ms: AtomicU64,
     ended: AtomicBool,
     superseded: AtomicBool,
@@ -30,6 +34,7 @@ impl Parent {
     pub(in crate::credential) fn new(made: Instant, end: Instant) -> Parent {
         let parent = Parent {
             made,
+            suspended: suspended(),
             end_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             superseded: AtomicBool::new(false),
@@ -47,9 +52,24 @@ impl Parent {
     /// Whether leases of the token can still be good: it is neither past its end, nor given back, nor was it seen to
     /// be refused by the server.
     pub(crate) fn lives(&self, now: Instant) -> bool {
-        let passed = millis(now.saturating_duration_since(self.made));
+        // One reading of the clocks for all: each use of a lease asks.
+        self.lives_at(now, suspended())
+    }
+
+    fn lives_at(&self, now: Instant, suspended: Duration) -> bool {
+        let passed = self.passed(now, suspended);
         let itself = !self.ended() && passed < self.end_ms.load(Ordering::Acquire);
-        itself && self.of.as_ref().is_none_or(|of| of.lives(now))
+        itself
+            && self
+                .of
+                .as_ref()
+                .is_none_or(|of| of.lives_at(now, suspended))
+    }
+
+    /// Milliseconds from when it was made to `moment`, on a clock that goes on while the machine is suspended.
+    fn passed(&self, moment: Instant, suspended: Duration) -> u64 {
+        let awake = moment.saturating_duration_since(self.made);
+        millis(awake + slept(self.suspended, suspended))
     }
 
     /// Whether another token took the place of this one: what was got with it should be got anew now, before it ends.
@@ -64,7 +84,7 @@ impl Parent {
 
     /// Takes over the end that a renewal gave.
     pub(in crate::credential) fn moves_to(&self, end: Instant) {
-        let end = millis(end.saturating_duration_since(self.made));
+        let end = self.passed(end, suspended());
         self.end_ms.store(end, Ordering::Release);
     }
 
@@ -97,6 +117,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::as_if_suspended_for;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -111,6 +132,20 @@ mod tests {
         assert!(parent.superseded() && parent.lives(made + MINUTE));
         assert!(parent.end() && !parent.end());
         assert!(!parent.lives(made));
+    }
+
+    #[test]
+    fn the_time_in_which_the_machine_is_suspended_counts() {
+        let made = Instant::now();
+        let of = Arc::new(Parent::new(made, made + MINUTE));
+        let parent = Parent::new(made, made + 3 * MINUTE).under(Some(Arc::clone(&of)));
+        let _slept = as_if_suspended_for(2 * MINUTE);
+        assert!(!of.lives(made) && !parent.lives(made));
+        // what a renewal gives begins after the sleep
+        of.moves_to(made + MINUTE);
+        assert!(of.lives(made) && parent.lives(made));
+        let second = Duration::from_secs(1);
+        assert!(of.lives(made + MINUTE - second) && !of.lives(made + MINUTE + second));
     }
 
     #[test]
