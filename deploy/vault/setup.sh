@@ -11,11 +11,13 @@
 #   --config FILE      the gate's tollgate.yaml
 #   --name NAME        of the policy and of the role; `tollgate` if not said
 #   --rotate           replace a secret id that is still good, and end the old one
+#   --wrap             leave the secret id at the server: wrapped-secret-id (mode 0600) is written in place of secret-id,
+#                      a token for which the gate gets it, once and within 15 minutes; with --rotate all others end
 #   --print-policy     print the policy and do nothing
 set -eu
 umask 077
 
-dir='' config='' name=tollgate rotate=no print_policy=no
+dir='' config='' name=tollgate rotate=no wrap=no print_policy=no
 
 fail() {
     printf 'setup.sh: %s\n' "$1" >&2
@@ -28,6 +30,7 @@ while [ $# -gt 0 ]; do
     --config) config=${2:?} && shift 2 ;;
     --name) name=${2:?} && shift 2 ;;
     --rotate) rotate=yes && shift ;;
+    --wrap) wrap=yes && shift ;;
     --print-policy) print_policy=yes && shift ;;
     *) fail "$1 is no option; see the head of this script" 2 ;;
     esac
@@ -73,7 +76,19 @@ is_good() {
     [ -s "$dir/secret-id" ] && "$cli" write "$role/secret-id/lookup" secret_id=- <"$dir/secret-id" 2>/dev/null | grep -q secret_id_accessor
 }
 
-if is_good && [ $rotate = no ]; then
+others() {
+    "$cli" list -format=json "$role/secret-id" 2>/dev/null | grep -o '[0-9a-f-]\{36\}' || true
+}
+
+if [ $wrap = yes ]; then
+    before=$(others)
+    "$cli" write -f -wrap-ttl=15m -field=wrapping_token "$role/secret-id" | keep wrapped-secret-id 600
+    [ $rotate = yes ] || before=''
+    for accessor in $before; do
+        "$cli" write "$role/secret-id-accessor/destroy" secret_id_accessor="$accessor" >/dev/null
+    done
+    kept=''
+elif is_good && [ $rotate = no ]; then
     kept=' (as it was)'
 else
     old=''
@@ -87,4 +102,6 @@ else
 fi
 
 printf 'policy and role %s for %s\n' "$name" "$config"
-printf 'role id: %s\nsecret id: %s%s\n' "$dir/role-id" "$dir/secret-id" "$kept"
+secret_id=$dir/secret-id
+[ $wrap = no ] || secret_id=$dir/wrapped-secret-id
+printf 'role id: %s\nsecret id: %s%s\n' "$dir/role-id" "$secret_id" "$kept"

@@ -83,6 +83,34 @@ async fn a_gate_with_this_policy_has_users_made_keeps_them_and_gives_them_back()
     world.finish().await;
 }
 
+#[tokio::test]
+async fn a_secret_id_that_is_handed_over_wrapped_is_never_in_a_file() {
+    let (bao, made_in) = (OpenBao::start().await, TempDir::new().unwrap());
+    let dir = made_in.path().join("vault");
+    let wrapped = "wrapped_secret_id: {dir}/wrapped-secret-id, role: tollgate";
+    let world = world_with(&bao, (&dir, wrapped), "").start().await;
+    bao.put("api-a", world.secret("api-a")).await;
+    let config = world.dir().join("tollgate.yaml");
+    let said = setup(&bao, &dir, &config, &["--wrap"]);
+    let path = dir.join("wrapped-secret-id");
+    assert!(said.contains(path.to_str().unwrap()), "{said}");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!dir.join("secret-id").exists());
+    let agent = world.agent("reader");
+    assert_eq!(agent.call("GET http://api.a.test/v1/x").await.status, 200);
+
+    // each run hands over another one; a rotation leaves no other
+    let ids = async || bao.list("auth/approle/role/tollgate/secret-id").await;
+    setup(&bao, &dir, &config, &["--wrap"]);
+    assert_eq!(ids().await.len(), 2);
+    setup(&bao, &dir, &config, &["--wrap", "--rotate"]);
+    assert_eq!(ids().await.len(), 1);
+
+    drop(bao);
+    world.finish().await;
+}
+
 #[test]
 fn settings_that_make_no_policy_end_the_script() {
     let output = |config: &Path| {
@@ -108,12 +136,18 @@ fn settings_that_make_no_policy_end_the_script() {
 }
 
 pub(crate) fn world(bao: &OpenBao, dir: &Path) -> Builder {
-    let (address, ca, dir) = (&bao.address, bao.ca_file(), dir.display());
+    world_with(bao, (dir, "secret_id: {dir}/secret-id"), "")
+}
+
+/// The same with another way to the secret id, and with `more` in the settings of Vault.
+fn world_with(bao: &OpenBao, (dir, secret_id): (&Path, &str), more: &str) -> Builder {
+    let (address, ca, dir) = (&bao.address, bao.ca_file(), dir.display().to_string());
+    let secret_id = secret_id.replace("{dir}", &dir);
     World::new()
         .role("reader", "GET api.a.test/v1/**")
         .vault()
         .setting(&format!(
-            "vault: {{address: \"{address}\", ca: {}, approle: {{role_id: {dir}/role-id, secret_id: {dir}/secret-id}}}}",
+            "vault: {{address: \"{address}\", ca: {}, approle: {{role_id: {dir}/role-id, {secret_id}}}{more}}}",
             ca.display()
         ))
 }
@@ -169,7 +203,12 @@ pub(crate) fn setup(bao: &OpenBao, dir: &Path, config: &Path, more: &[&str]) -> 
     assert!(output.status.success(), "{output:?}");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
-    for secret in [server::ROOT.to_owned(), secret_id(dir)] {
+    let written = ["secret-id", "wrapped-secret-id"].map(|name| fs::read_to_string(dir.join(name)));
+    for secret in written
+        .into_iter()
+        .flatten()
+        .chain([server::ROOT.to_owned()])
+    {
         assert!(!said.contains(&secret), "{said}");
     }
     said
