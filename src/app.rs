@@ -61,7 +61,7 @@ pub(crate) struct App {
 pub(crate) enum StartError {
     /// Something that only a change of the settings, or of what they name, mends.
     Settings(String),
-    /// An address that cannot be had now, and may be free later.
+    /// An address, or a file, that cannot be had now, and may be free later.
     Address(String),
 }
 

@@ -44,7 +44,7 @@ pub(crate) use self::{
         Admin, Bundle, Dns, Gate, KeyPair, Proxy, Resolves, Root, Vault, VaultLogin, VaultSecretId,
     },
     inputs::{Digest, Inputs},
-    mistake::{Mistake, Mistakes, NamedFile},
+    mistake::{Holds, Mistake, Mistakes, NamedFile},
     revoked::{Revoked, RevokedFile},
     source::Source,
 };

@@ -17,7 +17,10 @@ use self::credentials::Credentials;
 use super::StartError;
 use crate::{
     config::{self, Digest, Settings},
-    credential::{LeaseNames, vault::Vault},
+    credential::{
+        LeaseNames,
+        vault::{Vault, VaultSettings},
+    },
     identity::TrustDomain,
     metrics::VaultErrors,
     tls::{self, mint::Mint},
@@ -237,7 +240,11 @@ impl Making<'_> {
             return Ok(unchanged);
         }
         let unusable = |error| StartError::because("vault", error);
-        let made = vault::settings(settings).and_then(|settings| match last {
+        let told = vault::settings(settings).and_then(|told| {
+            let ledger = vault::ledger(settings, last.map(|last| &*last.value))?;
+            Ok(VaultSettings { ledger, ..told })
+        });
+        let made = told.and_then(|settings| match last {
             Some(last) => {
                 last.value.adopt(settings).map_err(unusable)?;
                 let value = last.value.clone();

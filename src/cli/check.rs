@@ -20,7 +20,7 @@ use time::{Date, OffsetDateTime};
 
 use super::Failure;
 use crate::{
-    config::{self, AllowStatic, Mistake, Mistakes, NamedFile, Settings},
+    config::{self, AllowStatic, Holds, Mistake, Mistakes, NamedFile, Settings},
     regular,
     secret::Exposure,
 };
@@ -148,19 +148,22 @@ fn with_named_files(settings: Settings) -> Vec<Mistake> {
 /// Why the gate would not start with a file, as far as that can be seen without opening it. Whose it is, is not held
 /// against it: who checks may be another user than the gate's.
 fn unfit(file: NamedFile) -> Option<Mistake> {
-    let NamedFile {
-        path,
-        place,
-        secret,
-    } = file;
+    let NamedFile { path, place, holds } = file;
     let Ok(seen) = fs::metadata(&path) else {
-        return Some(Mistake {
+        let (missing, instead) = match holds {
+            Holds::Settings | Holds::Secret => (&*path, "the gate needs it when it starts"),
+            Holds::State => (
+                regular::directory_of(&path),
+                "the gate makes the file, and not its directory",
+            ),
+        };
+        return (missing == path || !missing.is_dir()).then(|| Mistake {
             place,
-            what: format!("{} is not there", path.display()),
-            instead: "the gate needs it when it starts".to_owned(),
+            what: format!("{} is not there", missing.display()),
+            instead: instead.to_owned(),
         });
     };
-    let exposure = Exposure::of(&seen).filter(|_| secret);
+    let exposure = Exposure::of(&seen).filter(|_| holds != Holds::Settings);
     let why = match (exposure, regular::open_to_all(&path, &seen)) {
         (Some(exposure @ Exposure::OpenToOthers { .. }), _) => exposure.to_string(),
         (_, Ok(Some(open_to_all))) => open_to_all.to_string(),
@@ -175,6 +178,8 @@ fn unfit(file: NamedFile) -> Option<Mistake> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
     use time::macros::date;
 
     use super::*;
@@ -184,6 +189,27 @@ mod tests {
         let mut out = Vec::new();
         found.print(&mut out).unwrap();
         format!("{}{}", String::from_utf8(out).unwrap(), found.counts())
+    }
+
+    /// What is said of settings with this part, whose key is not there.
+    fn printed_of(directory: &tempfile::TempDir, part: &str) -> String {
+        let settings = "\
+listen: 127.0.0.1:0
+certificate: {chain: gate.crt, key: gate.key}
+trust_domains: {example.org: {bundle: gate.crt}}
+interception: {ca: gate.crt, key: gate.key}
+";
+        std::fs::create_dir_all(directory.path().join("roles")).unwrap();
+        for (file, text) in [
+            ("tollgate.yaml", &*format!("{settings}{part}")),
+            ("credentials.yaml", ""),
+            ("gate.crt", ""),
+        ] {
+            std::fs::write(directory.path().join(file), text).unwrap();
+        }
+        let path = directory.path().join("tollgate.yaml");
+        let printed = printed(path.to_str().unwrap());
+        printed.replace(&format!("{}/", directory.path().display()), "")
     }
 
     fn run_on(path: &str) -> Result<(), Failure> {
@@ -200,28 +226,35 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_a_warning() {
         let directory = tempfile::tempdir().unwrap();
-        let settings = "\
-listen: 127.0.0.1:0
-certificate: {chain: gate.crt, key: gate.key}
-trust_domains: {example.org: {bundle: gate.crt}}
-interception: {ca: gate.crt, key: gate.key}
-";
-        std::fs::create_dir(directory.path().join("roles")).unwrap();
-        for (file, text) in [
-            ("tollgate.yaml", settings),
-            ("credentials.yaml", ""),
-            ("gate.crt", ""),
-        ] {
-            std::fs::write(directory.path().join(file), text).unwrap();
-        }
-        let path = directory.path().join("tollgate.yaml");
-        let printed = printed(path.to_str().unwrap());
-        let printed = printed.replace(&format!("{}/", directory.path().display()), "");
-        insta::assert_snapshot!(printed, @r#"
+        insta::assert_snapshot!(printed_of(&directory, ""), @r#"
         warning: tollgate.yaml:2:37: gate.key is not there; the gate needs it when it starts
         warning: tollgate.yaml:4:35: gate.key is not there; the gate needs it when it starts
         no mistakes, 2 warnings
         "#);
+    }
+
+    #[test]
+    fn a_file_that_the_gate_writes_may_be_missing_but_not_its_directory_and_is_not_open_to_others()
+    {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("open"), "").unwrap();
+        let mode = Permissions::from_mode(0o640);
+        std::fs::set_permissions(directory.path().join("open"), mode).unwrap();
+        let said = |state: &str| {
+            let vault = format!(
+                "vault: {{address: https://vault.test, ca: gate.crt, kubernetes: {{role: a}}, state: {state}}}\n"
+            );
+            printed_of(&directory, &vault)
+        };
+        assert!(!said("tokens").contains("tokens"), "{}", said("tokens"));
+        let nowhere = "none is not there; the gate makes the file, and not its directory";
+        assert!(
+            said("none/tokens").contains(nowhere),
+            "{}",
+            said("none/tokens")
+        );
+        let open = "open: its mode 0640 lets others at it";
+        assert!(said("open").contains(open), "{}", said("open"));
     }
 
     #[test]

@@ -83,8 +83,19 @@ pub(crate) struct NamedFile {
     pub(crate) path: PathBuf,
     /// Where it is named.
     pub(crate) place: Place,
-    /// Whether what it holds is nobody else's to read.
-    pub(crate) secret: bool,
+    /// What it holds.
+    pub(crate) holds: Holds,
+}
+
+/// What a named file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// What everybody may know.
+    Settings,
+    /// What is nobody else's to read.
+    Secret,
+    /// What the gate itself keeps there: nobody else's to read either, and no part of the settings.
+    State,
 }
 
 /// What has been found so far. Lowering notes a mistake here and goes on to the next key.
@@ -116,19 +127,17 @@ impl Findings {
     }
 
     /// Notes that the settings name a file.
-    pub(crate) fn file(&self, path: PathBuf, at: &Place, secret: bool) {
+    pub(crate) fn file(&self, path: PathBuf, at: &Place, holds: Holds) {
         let place = at.clone();
-        let named = NamedFile {
-            path,
-            place,
-            secret,
-        };
+        let named = NamedFile { path, place, holds };
         self.files.borrow_mut().push(named);
     }
 
-    /// Tells of every file that was noted.
+    /// Tells of every file that was noted and that settings are made of.
     pub(crate) fn each_file(&self, mut tell: impl FnMut(&Path)) {
-        self.files.borrow().iter().for_each(|file| tell(&file.path));
+        let files = self.files.borrow();
+        let settings = files.iter().filter(|file| file.holds != Holds::State);
+        settings.for_each(|file| tell(&file.path));
     }
 
     /// Ends the search: `value` if there was no mistake, all mistakes otherwise.

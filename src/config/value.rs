@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::{
     fields::Fields,
     file::{Entry, Kind, Node, Plain},
-    mistake::{Findings, Place, Wrong, quoted},
+    mistake::{Findings, Holds, Place, Wrong, quoted},
 };
 
 /// A value on its way into a type.
@@ -194,17 +194,22 @@ impl<'t> Value<'t> {
 
     /// The path of a file that the gate opens later; it is noted, so that `check` can look for it.
     pub(crate) fn file(self) -> Option<PathBuf> {
-        self.named_file(false)
+        self.named_file(Holds::Settings)
     }
 
     /// The same of a file that holds a key or another secret.
     pub(crate) fn secret_file(self) -> Option<PathBuf> {
-        self.named_file(true)
+        self.named_file(Holds::Secret)
     }
 
-    fn named_file(self, secret: bool) -> Option<PathBuf> {
+    /// The same of a file that the gate itself writes, which may not be there yet.
+    pub(crate) fn kept_file(self) -> Option<PathBuf> {
+        self.named_file(Holds::State)
+    }
+
+    fn named_file(self, holds: Holds) -> Option<PathBuf> {
         let path = self.path()?;
-        self.findings.file(path.clone(), self.at(), secret);
+        self.findings.file(path.clone(), self.at(), holds);
         Some(path)
     }
 

@@ -8,6 +8,7 @@ mod engine;
 mod envelope;
 mod error;
 mod leases;
+mod ledger;
 mod line;
 mod login;
 mod parent;
@@ -25,6 +26,7 @@ pub(crate) use engine::{
     Algorithm, AwsRole, CertificateRole, Claims, Engine, GcpAccount, Need, SigningKey, Stored,
 };
 pub(crate) use error::VaultError;
+pub(crate) use ledger::{Ledger, LedgerFault};
 pub(crate) use login::{AppRole, Certificate, Jwt, Login, PerRole, SecretId};
 pub(crate) use parent::Parent;
 /// For those who read settings: what an [`Engine`] takes for a mount, a path and a role.
@@ -125,6 +127,11 @@ impl Vault {
         self.adopt_for_roles(&line.settings)
     }
 
+    /// The file in which its tokens are noted, if any.
+    pub(crate) fn ledger(&self) -> Option<Arc<Ledger>> {
+        self.line.load().settings.ledger.clone()
+    }
+
     /// The present value of what `engine` describes; what it is leased by is known here until it is given up or ends.
     ///
     /// Logs in if need be. May be called any number of times at once; must be called inside a tokio runtime.
@@ -186,7 +193,8 @@ impl Vault {
     }
 
     /// Gives back what the gate has, if the settings say so: its token, which ends all leases made with it, or each lease
-    /// by itself where the token is somebody else's. Some seconds at most; no call works after it.
+    /// by itself where the token is somebody else's, or of a kind that cannot be given back. Some seconds at most; no
+    /// call works after it.
     ///
     /// # Errors
     ///
@@ -199,7 +207,7 @@ impl Vault {
     async fn close_itself(self: &Arc<Vault>) -> Result<(), VaultError> {
         let line = self.line.load_full();
         let mut given_back = Ok(());
-        if line.settings.revoke_on_exit && !line.session.owned() {
+        if line.settings.revoke_on_exit && !line.session.ends_leases() {
             let ended = timeout(END_TIMEOUT, self.end_leases()).await;
             if ended.is_err() {
                 tracing::warn!("leases not given back to vault in time");

@@ -311,6 +311,12 @@ fn the_policy_is_what_the_catalogue_needs_and_nothing_else() {
     assert!(!of_roles.contains("database"), "{of_roles}");
     let create = "path \"auth/token/create/agents\" { capabilities = [\"update\"] }\n";
     assert!(of_roles.contains(create), "{of_roles}");
+    let end_by_accessor = "path \"auth/token/revoke-accessor\" { capabilities = [\"update\"] }\n";
+    assert!(!of_roles.contains(end_by_accessor), "{of_roles}");
+    let noting = vault.replace("ca: ", "state: tokens, ca: ");
+    write(dir.path(), &noting, &[("queries", MADE)]);
+    let noting = text(&credential(&["policy"], dir.path()).stdout);
+    assert!(noting.contains(end_by_accessor), "{noting}");
     write(dir.path(), vault, &[]);
     let none = credential(&["policy"], dir.path());
     assert_eq!(none.status.code(), Some(1));

@@ -1,11 +1,14 @@
 //! The client of Vault: which files it is made of, and what it is told.
 
+use std::sync::Arc;
+
 use super::unusable;
 use crate::{
     app::StartError,
     config::{self, Digest, VaultLogin, VaultSecretId},
     credential::vault::{
-        AppRole, Certificate, ClientCertificate, Jwt, Login, SecretId, VaultSettings,
+        AppRole, Certificate, ClientCertificate, Jwt, Ledger, LedgerFault, Login, SecretId, Vault,
+        VaultSettings,
     },
     tls::stores,
 };
@@ -15,7 +18,32 @@ pub(super) fn made_of(settings: &config::Vault) -> Digest {
     Digest::of(&format!("{settings:?}"), settings.files())
 }
 
-/// What the client is told.
+/// The file in which its tokens are noted, if there is to be one; a client that has it goes on with it.
+///
+/// # Errors
+/// It cannot be had.
+pub(super) fn ledger(
+    settings: &config::Vault,
+    last: Option<&Vault>,
+) -> Result<Option<Arc<Ledger>>, StartError> {
+    let Some(path) = &settings.state else {
+        return Ok(None);
+    };
+    let last = last.and_then(Vault::ledger);
+    if let Some(same) = last.filter(|last| last.is_at(path)) {
+        return Ok(Some(same));
+    }
+    let opened = Ledger::open(path).map_err(|error| {
+        let why = format!("vault.state: {error}");
+        match error.fault {
+            LedgerFault::InUse => StartError::Address(why),
+            _ => StartError::Settings(why),
+        }
+    });
+    opened.map(Some)
+}
+
+/// What the client is told, but for the file of its tokens.
 ///
 /// # Errors
 /// An address or a file that cannot be used.
@@ -38,6 +66,7 @@ pub(super) fn settings(settings: &config::Vault) -> Result<VaultSettings, StartE
         login: login(settings.login.clone()),
         per_role: settings.per_role.clone(),
         revoke_on_exit: settings.revoke_on_exit,
+        ledger: None,
     })
 }
 

@@ -63,6 +63,9 @@ fn of_gate(settings: &Settings) -> Result<Vec<Need>, Failure> {
     if engines.iter().any(|engine| engine.creates()) {
         needs.extend(LEASES.map(|path| need(path, "update")));
     }
+    if vault.is_some_and(|vault| vault.state.is_some()) {
+        needs.push(need("auth/token/revoke-accessor", "update"));
+    }
     needs.push(need("auth/token/lookup-self", "read"));
     needs.extend(OWN_TOKEN.map(|path| need(path, "update")));
     Ok(needs)

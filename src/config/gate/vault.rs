@@ -43,6 +43,8 @@ pub(crate) struct Vault {
     pub(crate) per_role: Option<PerRole>,
     /// Whether the gate gives back what it has when it ends.
     pub(crate) revoke_on_exit: bool,
+    /// The file in which it notes its tokens, so that the next run ends what a crash left behind.
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl Vault {
@@ -97,6 +99,7 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
         let login_namespace = fields.optional("login_namespace", |v| v.parse(path));
         let per_role = fields.optional("per_role", per_role);
         let revoke_on_exit = fields.or("revoke_on_exit", true, Value::boolean);
+        let state = fields.optional("state", Value::kept_file);
         let login = login::lower(fields);
         let (namespace, client_certificate) = (namespace?, client_certificate?);
         let login = shown(fields, login?, client_certificate.as_ref())?;
@@ -111,6 +114,7 @@ pub(super) fn lower(value: Value<'_>) -> Option<Vault> {
             login,
             per_role: per_role?,
             revoke_on_exit: revoke_on_exit?,
+            state: state?,
         })
     })
 }

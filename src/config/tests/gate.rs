@@ -254,7 +254,7 @@ fn vault() {
       ca: pki/vault-ca.crt
       token: hvs.secret
 
-      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, server_name, client_certificate, redirects, namespace, login_namespace, per_role, revoke_on_exit, approle, token_file, certificate_login, kubernetes, jwt
+      tollgate.yaml:33:3: unknown key "token"; the keys here are address, ca, server_name, client_certificate, redirects, namespace, login_namespace, per_role, revoke_on_exit, state, approle, token_file, certificate_login, kubernetes, jwt
     mount: ../approle}
       tollgate.yaml:33:12: the key "secret_id" is missing; it is mandatory
       tollgate.yaml:33:44: "../approle" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
@@ -277,7 +277,7 @@ fn logins_at_vault() {
         "kubernetes: {role: gate}",
         "jwt: {role: gate, token_file: vault/jwt, mount: oidc/team}",
         "approle: {role_id: a, wrapped_secret_id: b, role: gate}\n  revoke_on_exit: false",
-        "token_file: a\n  server_name: vault.example.org\n  redirects: ['https://vault-2.example.org:8200']\n  namespace: a/b\n  login_namespace: root",
+        "token_file: a\n  server_name: vault.example.org\n  redirects: ['https://vault-2.example.org:8200']\n  namespace: a/b\n  login_namespace: root\n  state: tokens",
     ]), @r#"
     token_file: vault/token
 
@@ -305,6 +305,7 @@ fn logins_at_vault() {
     redirects: ['https://vault-2.example.org:8200']
     namespace: a/b
     login_namespace: root
+    state: tokens
 
     nothing
     "#);
@@ -325,6 +326,8 @@ fn wrong_logins_at_vault() {
         "token_files: a",
         "token_file: a\n  per_role: {token_role: agents, entity_alias: 'tollgate-{role}'}",
         "token_file: a\n  per_role: {token_role: ../x, entity_alias: tollgate}",
+        "token_file: a\n  state: [tokens]",
+        "token_file: a\n  state: ''",
     ]), @r#"
     namespace: a
 
@@ -373,6 +376,14 @@ fn wrong_logins_at_vault() {
 
     tollgate.yaml:34:26: "../x" is no path in Vault; write segments of A-Z, a-z, 0-9, dots, hyphens and underscores with single slashes between them
     tollgate.yaml:34:46: "tollgate" is no alias for each role; write it like tollgate-{role}, with {role} where the name of the role goes
+    token_file: a
+    state: [tokens]
+
+    tollgate.yaml:34:10: a list stands here; text is needed
+    token_file: a
+    state: ''
+
+    tollgate.yaml:34:10: this text is empty; write one
     "#);
 }
 

@@ -107,6 +107,7 @@ pub(super) struct Envelope<T> {
 #[derive(Deserialize)]
 pub(super) struct Auth {
     pub(super) client_token: Option<Text>,
+    pub(super) accessor: Option<String>,
     /// Seconds.
     pub(super) lease_duration: Option<u64>,
     pub(super) renewable: Option<bool>,

@@ -3,7 +3,7 @@
 //! No variant carries text that Vault or a library of ours wrote: answers repeat secrets, and the debug text of
 //! HTTP errors repeats answers.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use super::super::file::FileError;
 use crate::{metrics::VaultTrouble, secret::Unfit};
@@ -21,6 +21,8 @@ pub(crate) enum VaultError {
     NoRandomness,
     /// Our side: the client is closed.
     Closed,
+    /// Our side: the file that must name a token before its first use cannot be written.
+    Unnoted(io::ErrorKind),
     /// The network, or nobody listens: no connection, or it broke.
     Unreachable,
     /// The server's certificate is not acceptable.
@@ -83,6 +85,7 @@ impl VaultError {
             | VaultError::RateLimited { .. }
             | VaultError::TokenRefused
             | VaultError::NotRotated
+            | VaultError::Unnoted(_)
             | VaultError::Malformed(_) => true,
             VaultError::Settings(_)
             | VaultError::PathUnsafe
@@ -132,6 +135,7 @@ impl VaultError {
             | VaultError::LoginFile(_)
             | VaultError::NoRandomness
             | VaultError::Closed
+            | VaultError::Unnoted(_)
             | VaultError::Unfit(_) => VaultTrouble::Settings,
         }
     }
@@ -169,6 +173,9 @@ impl fmt::Display for VaultError {
             VaultError::Unfit(unfit) => unfit.fmt(f),
             VaultError::Rejected(status) => write!(f, "it does not accept what it is asked ({status})"),
             VaultError::Malformed(what) => write!(f, "its answer is malformed: {what}"),
+            VaultError::Unnoted(kind) => {
+                write!(f, "the gate's token cannot be noted in the file `state` ({kind})")
+            }
             VaultError::Settings(text) => f.write_str(text),
             VaultError::PathUnsafe => f.write_str(
                 "mount and path are segments of letters, digits, `.`, `_` and `-`, and no dot segments",

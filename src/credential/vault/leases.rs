@@ -22,6 +22,7 @@ use super::{
     engine::Question,
     envelope::Answer,
     error::VaultError,
+    line::Line,
     wire::Repeat,
 };
 
@@ -168,19 +169,39 @@ impl Vault {
     }
 
     async fn try_revoke(&self, body: Value) -> Result<(), VaultError> {
-        let (answer, _) = self
-            .ask(
-                &Question::write(&["sys/leases/revoke"], body)?,
-                Repeat::Freely,
-            )
-            .await?;
-        match answer.status {
-            200 | 204 => {
-                self.errors.well.revoke.count();
-                Ok(())
-            }
-            0..=199 | 201..=203 | 205.. => Err(answer.fault()),
+        let question = Question::write(&["sys/leases/revoke"], body)?;
+        let (answer, _) = self.ask(&question, Repeat::Freely).await?;
+        ended(&answer)?;
+        self.errors.well.revoke.count();
+        Ok(())
+    }
+}
+
+impl Line {
+    /// Ends `leases` that were made with its token, where giving that back does not do it.
+    pub(super) async fn end_leases(&self, leases: Vec<Arc<str>>) {
+        let token = self.session.at_hand();
+        let Some(token) = token.filter(|_| !self.session.ends_leases()) else {
+            return;
+        };
+        for id in leases {
+            let question = Question::write(&["sys/leases/revoke"], json!({ "lease_id": &*id }));
+            let asked = async {
+                let (answer, _) = self
+                    .ask(Arc::clone(&token), &question?, Repeat::Freely)
+                    .await?;
+                ended(&answer)
+            };
+            self.session.revoked(&asked.await);
         }
+    }
+}
+
+/// What an answer to a revocation means.
+fn ended(answer: &Answer) -> Result<(), VaultError> {
+    match answer.status {
+        200 | 204 => Ok(()),
+        0..=199 | 201..=203 | 205.. => Err(answer.fault()),
     }
 }
 

@@ -52,7 +52,12 @@ impl Line {
         let within = || wire.within(settings.login_namespace.as_deref());
         let way = (within()?, settings.login.clone());
         Ok(Line {
-            session: Session::new(way, Arc::clone(memory), Arc::clone(errors)),
+            session: Session::new(
+                way,
+                settings.ledger.clone(),
+                Arc::clone(memory),
+                Arc::clone(errors),
+            ),
             of_login: within()?,
             wire,
             settings,
@@ -117,13 +122,13 @@ impl Line {
         if self.settings.revoke_on_exit {
             return self.session.close().await;
         }
-        self.session.end();
+        self.session.leave().await;
         Ok(())
     }
 }
 
 /// Asks until the answer is not one that a standby gives which is a little behind.
-async fn settled(
+pub(super) async fn settled(
     wire: &Wire,
     token: &Token,
     (request, repeat): (&impl Endpoint, Repeat),

@@ -89,6 +89,17 @@ impl Login {
         }
     }
 
+    /// Whose the tokens are, in one word.
+    pub(super) fn whose(&self) -> String {
+        match self {
+            Login::Child(child) if path::plain(&child.role) => format!("role:{}", child.role),
+            Login::Child(_) => "role".to_owned(),
+            Login::TokenFile(_) | Login::AppRole(_) | Login::Certificate(_) | Login::Jwt(_) => {
+                "gate".to_owned()
+            }
+        }
+    }
+
     /// Whether all that becomes part of a path has one reading.
     ///
     /// # Errors

@@ -67,11 +67,11 @@ impl Vault {
         let settings = self.line.load().settings.clone();
         let fresh = Line::new(settings, &self.memory, &self.errors)?;
         let ended = self.line.swap(Arc::new(fresh));
-        // They end with the token.
-        let _leases = self.leases.take_all();
+        let leases = self.leases.take_all();
         let mut lines = std::mem::take(&mut *self.replaced());
-        lines.push(ended);
+        lines.push(Arc::clone(&ended));
         tokio::spawn(async move {
+            ended.end_leases(leases).await;
             for line in lines {
                 // Said already.
                 let _lapses = line.close().await;

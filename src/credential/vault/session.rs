@@ -4,7 +4,10 @@
 //! A login is a question that costs the server work and can lock an account, so it is asked once, never repeated
 //! at once, and failures are spaced out. What is read with the token is not known here.
 
+mod ending;
 mod keeper;
+mod noted;
+mod sweep;
 
 use std::{
     sync::{
@@ -15,8 +18,8 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::time::{Instant, timeout};
-use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest};
+use tokio::time::Instant;
+use vaultrs::api::token::requests::LookupTokenSelfRequest;
 
 use super::{
     super::{
@@ -25,6 +28,7 @@ use super::{
     },
     envelope::Answer,
     error::VaultError,
+    ledger::Ledger,
     login::{Login, Memory},
     token::Token,
     wire::Wire,
@@ -43,9 +47,6 @@ const TOKEN_AGE_MIN: Duration = Duration::from_secs(60);
 /// So many tokens in a row may die before their time until the next login waits as after one that failed.
 const EARLY_DEATHS_MAX: u32 = 2;
 
-/// Giving the token back at the end takes no longer.
-const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// One identity at one Vault: at most one token is in use, and at most one login under way.
 pub(super) struct Session(Arc<Shared>);
 
@@ -56,6 +57,7 @@ struct Shared {
     /// In the namespace of the login.
     wire: Wire,
     way: Login,
+    ledger: Option<Arc<Ledger>>,
     memory: Arc<Memory>,
     token: ArcSwapOption<Token>,
     login: Flight<Had>,
@@ -80,12 +82,14 @@ impl Session {
     /// A session that has not begun, by logins of this `way` over a wire in their namespace.
     pub(super) fn new(
         (wire, way): (Wire, Login),
+        ledger: Option<Arc<Ledger>>,
         memory: Arc<Memory>,
         errors: Arc<VaultErrors>,
     ) -> Session {
         Session(Arc::new(Shared {
             wire,
             way,
+            ledger,
             memory,
             token: ArcSwapOption::empty(),
             login: Flight::new(),
@@ -137,9 +141,17 @@ impl Session {
         self.token().await
     }
 
-    /// Whether the tokens are the gate's own: then giving one back ends all leases that were made with it.
-    pub(super) fn owned(&self) -> bool {
-        self.0.way.gives_own_tokens()
+    /// Whether giving back the token in use ends all leases that were made with it: it is the gate's own, and of a kind
+    /// that can be given back.
+    pub(super) fn ends_leases(&self) -> bool {
+        let token = self.0.token.load();
+        let revocable = token.as_ref().is_none_or(|token| token.revocable());
+        self.0.way.gives_own_tokens() && revocable
+    }
+
+    /// Counts what came of a question that was to end something, and tells what went wrong.
+    pub(super) fn revoked(&self, outcome: &Result<(), VaultError>) {
+        self.0.revoked(outcome);
     }
 
     /// Notes that another session takes the place of this one: what was got with its token should be got anew, and
@@ -166,33 +178,23 @@ impl Session {
     ///
     /// Why the token is not known to have ended.
     pub(super) async fn close(&self) -> Result<(), VaultError> {
+        let gives_back = self.0.way.gives_own_tokens();
         match self.end() {
-            Some(token) if self.owned() => self.give_back(&token).await,
+            Some(token) if gives_back && token.revocable() => self.0.give_back(&token).await,
             Some(_) | None => Ok(()),
         }
     }
 
-    /// The session gives no token after this; the last one is left to lapse.
-    pub(super) fn end(&self) -> Option<Arc<Token>> {
-        self.0.closed.store(true, Ordering::SeqCst);
-        self.0.token.swap(None)
+    /// The session gives no token after this; the last one is left to lapse, by the next run too.
+    pub(super) async fn leave(&self) {
+        if let Some(token) = self.end() {
+            self.0.forget(&token).await;
+        }
     }
 
-    async fn give_back(&self, token: &Token) -> Result<(), VaultError> {
-        token.bury();
-        let request = RevokeTokenSelfRequest {};
-        let revoke = self.0.wire.ask(&request, Some(token.header()));
-        let given_back = match timeout(REVOKE_TIMEOUT, revoke).await {
-            Ok(Ok(answer)) if matches!(answer.status, 200 | 204) => Ok(()),
-            Ok(Ok(answer)) => Err(answer.fault()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(VaultError::TimedOut),
-        };
-        match &given_back {
-            Ok(()) => tracing::info!("vault token given back"),
-            Err(error) => tracing::warn!(%error, "vault token not given back"),
-        }
-        given_back
+    fn end(&self) -> Option<Arc<Token>> {
+        self.0.closed.store(true, Ordering::SeqCst);
+        self.0.token.swap(None)
     }
 
     async fn lives(&self, token: &Arc<Token>) -> Result<bool, VaultError> {
@@ -279,7 +281,12 @@ impl Shared {
     }
 
     async fn log_in(self: Arc<Self>) -> Had {
-        match self.way.ask(&self.wire, &self.memory).await {
+        let asked = self.way.ask(&self.wire, &self.memory).await;
+        let noted = match asked {
+            Ok(token) => self.noted(token).await,
+            Err(error) => Err(error),
+        };
+        match noted {
             Ok(token) => self.begin(token),
             Err(error) => {
                 self.fail(&error);
@@ -304,6 +311,7 @@ impl Shared {
         }
         self.errors.well.login.count();
         tokio::spawn(keeper::keep(Arc::downgrade(self), Arc::clone(&token)));
+        self.sweep();
         tracing::info!(
             ttl_s = token.remaining(Instant::now()).as_secs(),
             renewable = token.renewable(),
@@ -341,6 +349,7 @@ impl Shared {
             return;
         }
         tracing::warn!("vault does not know the gate's token any more");
+        self.forget_soon(token);
         let now = Instant::now();
         let early = token.age(now) < TOKEN_AGE_MIN;
         let often = self.rest().mourns(early, now);

@@ -8,7 +8,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{Login, PerRole, VaultError};
+use super::{Ledger, Login, PerRole, VaultError};
 use crate::tls;
 
 /// Where Vault is and how the gate logs in there.
@@ -34,6 +34,8 @@ pub(crate) struct VaultSettings {
     pub(crate) per_role: Option<PerRole>,
     /// Whether the token and what was made with it are given back at the end.
     pub(crate) revoke_on_exit: bool,
+    /// Where tokens are noted, so that a run that is cut short leaves none behind for long.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl VaultSettings {
@@ -51,6 +53,7 @@ impl VaultSettings {
                 login: _,
                 per_role: _,
                 revoke_on_exit: _,
+                ledger: _,
             } = settings.clone();
             (address, ca, server_name, namespace)
         };

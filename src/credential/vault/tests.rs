@@ -6,6 +6,7 @@ mod double;
 mod engines;
 mod faults;
 mod leases;
+mod ledger;
 mod logins;
 mod openbao;
 mod pki;
@@ -88,5 +89,6 @@ pub(super) fn settings_of(address: &str) -> VaultSettings {
         login: Login::TokenFile("token".into()),
         per_role: None,
         revoke_on_exit: true,
+        ledger: None,
     }
 }

@@ -21,6 +21,7 @@ use super::{
     super::flight::Flight,
     envelope::{Auth, Envelope},
     error::VaultError,
+    ledger::{self, Accessor, Entry},
     parent::Parent,
     warnings::{self, Warnings},
 };
@@ -35,7 +36,9 @@ const ROOT: &str = "root";
 /// A token that Vault gave to the gate.
 pub(super) struct Token {
     header: HeaderValue,
+    accessor: Option<Accessor>,
     renewable: bool,
+    batch: bool,
     born: Instant,
     /// What the server gave last, from then on.
     granted: Mutex<Duration>,
@@ -88,6 +91,8 @@ impl Token {
         let batch = auth.token_type.as_deref() == Some(BATCH);
         Ok(Token {
             renewable: auth.renewable.unwrap_or_default() && !batch,
+            batch,
+            accessor: auth.accessor.as_deref().and_then(Accessor::parse),
             header,
             born: asked,
             granted: Mutex::new(length),
@@ -104,6 +109,21 @@ impl Token {
         &self.header
     }
 
+    /// What it is ended by, if the server said so.
+    pub(super) fn accessor(&self) -> Option<&Accessor> {
+        self.accessor.as_ref()
+    }
+
+    /// What the ledger says of it: that it is `whose`.
+    pub(super) fn entry(&self, whose: String) -> Option<Entry> {
+        let end = SystemTime::now() + self.remaining(Instant::now());
+        Some(Entry {
+            accessor: self.accessor.clone()?,
+            whose,
+            end_s: ledger::seconds(end),
+        })
+    }
+
     /// Whether both are the same at the server.
     pub(super) fn is(&self, other: &Token) -> bool {
         self.header == other.header
@@ -112,6 +132,11 @@ impl Token {
     /// Whether it can be renewed at all.
     pub(super) fn renewable(&self) -> bool {
         self.renewable
+    }
+
+    /// Whether it can be given back; if not, what was made with it is ended one by one.
+    pub(super) fn revocable(&self) -> bool {
+        !self.batch
     }
 
     /// Whether a call may begin with it now.
@@ -322,10 +347,15 @@ mod tests {
         assert_eq!(Token::new(nothing(), Instant::now()).unwrap_err(), none);
         assert_eq!(refused(r#"{"lease_duration":60}"#), none);
         assert_eq!(refused(r#"{"client_token":"","lease_duration":60}"#), none);
-        assert_eq!(
-            refused(r#"{"client_token":"s\nx: y","lease_duration":60}"#),
-            none
-        );
+    }
+
+    #[test]
+    fn v05_a_token_with_bytes_that_are_not_printable_is_none() {
+        let none = VaultError::Malformed("the login gave no token");
+        for text in [r"s\nx: y", r"s\u0000", r"s\u007f", "s.\u{e9}", r"s\t.a"] {
+            let json = format!(r#"{{"client_token":"{text}","lease_duration":60}}"#);
+            assert_eq!(refused(&json), none, "{text:?}");
+        }
     }
 
     #[test]
@@ -343,7 +373,8 @@ mod tests {
     fn v16_a_batch_token_is_never_renewed() {
         let json =
             r#"{"client_token":"b.a","lease_duration":60,"renewable":true,"token_type":"batch"}"#;
-        assert!(!Token::new(auth(json), Instant::now()).unwrap().renewable());
+        let token = Token::new(auth(json), Instant::now()).unwrap();
+        assert!(!token.renewable() && !token.revocable());
     }
 
     #[test]

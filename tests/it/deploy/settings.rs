@@ -38,7 +38,9 @@ fn check(name: &str, keys: &str) {
     for part in ["credentials.yaml", "roles", "revoked"] {
         copy(&root().join("config").join(part), dir);
     }
-    let settings = text(name).replace(keys, &format!("{}/keys/", dir.display()));
+    let settings = text(name)
+        .replace(keys, &format!("{}/keys/", dir.display()))
+        .replace("/var/lib/tollgate/", &format!("{}/", dir.display()));
     fs::write(dir.join("tollgate.yaml"), settings).unwrap();
     let output = tollgate()
         .args(["check", "--config"])

@@ -37,9 +37,11 @@ fn the_units_credentials_are_those_of_its_settings() {
         let path = format!("/run/credentials/tollgate.service/{name}");
         assert!(settings.contains(&path), "{path}");
     }
-    // the only place where it may write, besides what systemd gives it, is where its events go
+    // the only places where it may write: where its events go, and where it notes its tokens
     assert!(unit.contains("\nLogsDirectory=tollgate\n"));
     assert!(settings.contains("file: /var/log/tollgate/events.jsonl"));
+    assert!(unit.contains("\nStateDirectory=tollgate\n"));
+    assert!(settings.contains("state: /var/lib/tollgate/tokens"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::root;
 use crate::{
     openbao::server::{self, OpenBao, engines::Administered},
     servers::{ROOT, postgres::Postgres},
-    world::{World, builder::Builder, patience::patiently, pki},
+    world::{World, builder::Builder, gate::tollgate, patience::patiently, pki},
 };
 
 #[tokio::test]
@@ -109,6 +109,59 @@ async fn a_secret_id_that_is_handed_over_wrapped_is_never_in_a_file() {
 
     drop(bao);
     world.finish().await;
+}
+
+#[tokio::test]
+async fn users_of_a_gate_that_was_killed_are_gone_after_the_first_call_of_the_next_one() {
+    let ((bao, postgres), made_in) = (with_users("1h").await, TempDir::new().unwrap());
+    let dir = made_in.path().join("vault");
+    let secret_id = "secret_id: {dir}/secret-id";
+    let mut world = world_with(&bao, (&dir, secret_id), ", state: tokens")
+        .start()
+        .await;
+    asks_for_users(&world).await;
+    let config = world.dir().join("tollgate.yaml");
+    setup(&bao, &dir, &config, &[]);
+    let noted = || {
+        fs::read_to_string(config.with_file_name("tokens"))
+            .unwrap()
+            .lines()
+            .count()
+            - 1
+    };
+
+    let call = "GET http://api.a.test/v1/x";
+    assert_eq!(world.agent("reader").call(call).await.status, 200);
+    let (first, tokens) = (postgres.roles_made().await, bao.accessors().await);
+    assert_eq!((first.len(), noted()), (1, 1));
+    // no other gate takes the file meanwhile
+    let other = tollgate().args(["serve", "--config"]).arg(&config).output();
+    let other = other.unwrap();
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert_eq!(other.status.code(), Some(1), "{said}");
+    assert!(said.contains("another gate has it"), "{said}");
+
+    world.starts_again().await;
+    assert_eq!(postgres.roles_made().await, first);
+    assert_eq!(world.agent("reader").call(call).await.status, 200);
+    patiently("the end of the first user", async {
+        while postgres
+            .roles_made()
+            .await
+            .iter()
+            .any(|user| first.contains(user))
+        {}
+    })
+    .await;
+    assert_eq!(postgres.roles_made().await.len(), 1);
+    assert_eq!((bao.accessors().await.len(), noted()), (tokens.len(), 1));
+
+    world.gate.signal("TERM");
+    world.gate.ended().await;
+    assert_eq!(noted(), 0);
+    until_gone(&bao, &postgres).await;
+    drop(bao);
+    world.finish_ended(0).await;
 }
 
 #[test]

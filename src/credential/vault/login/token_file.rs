@@ -47,6 +47,8 @@ impl From<Known> for Auth {
     fn from(known: Known) -> Auth {
         Auth {
             client_token: None,
+            // It is not the gate's to end.
+            accessor: None,
             lease_duration: known.ttl,
             renewable: known.renewable,
             policies: known.policies,

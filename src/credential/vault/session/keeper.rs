@@ -76,6 +76,7 @@ impl Shared {
             Ok(()) => {
                 self.errors.well.renew.count();
                 self.accepted(token);
+                self.note_end(token).await;
                 upkeep.granted(remaining, expected(token))
             }
             Err(VaultError::Denied | VaultError::Rejected(_) | VaultError::TokenUnfit(_)) => {

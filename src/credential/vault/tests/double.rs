@@ -18,6 +18,7 @@ pub(super) const LOGIN: &str = "/v1/auth/approle/login";
 pub(super) const LOOKUP: &str = "/v1/auth/token/lookup-self";
 pub(super) const RENEW: &str = "/v1/auth/token/renew-self";
 pub(super) const REVOKE: &str = "/v1/auth/token/revoke-self";
+pub(super) const REVOKE_ACCESSOR: &str = "/v1/auth/token/revoke-accessor";
 pub(super) const SECRET: &str = "/v1/secret/data/a";
 
 /// A request as it came.
@@ -163,6 +164,7 @@ impl State {
                 self.live().remove(seen.token());
                 Reply::Answer(204, "", String::new())
             }
+            REVOKE_ACCESSOR => Reply::Answer(204, "", String::new()),
             LOOKUP => Reply::Answer(200, "", r#"{"data":{}}"#.into()),
             _ => kv("s3cret", 1),
         }
@@ -170,8 +172,9 @@ impl State {
 
     fn auth(&self, token: &str) -> Reply {
         let (ttl, renewable) = (self.ttl, self.renewable);
+        let accessor = token.replace("s.", "accessor-");
         let auth = format!(
-            r#"{{"auth":{{"client_token":"{token}","lease_duration":{ttl},"renewable":{renewable}}}}}"#
+            r#"{{"auth":{{"client_token":"{token}","accessor":"{accessor}","lease_duration":{ttl},"renewable":{renewable}}}}}"#
         );
         Reply::Answer(200, "", auth)
     }

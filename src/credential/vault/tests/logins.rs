@@ -193,7 +193,7 @@ async fn a_token_from_a_file_is_used_renewed_and_not_given_back() {
     let login = Login::TokenFile(world.write("token", &format!("{token}\n")));
     let vault = world.client(login);
     assert_eq!(read(&vault).await, first());
-    assert!(!vault.line.load().session.owned());
+    assert!(!vault.line.load().session.ends_leases());
     let body = json!({ "token": token }).to_string();
     // Asking for a token that has ended fails the test.
     while world.server.write("auth/token/lookup", &body).await["last_renewal"].is_null() {}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{server::OpenBao, *};
+use crate::credential::LeaseInfo;
 
 /// The gate itself may make tokens, and read nothing.
 const POLICY: &str = r#"path "auth/token/create/agents" { capabilities = ["update"] }"#;
@@ -12,6 +13,9 @@ const OF_ROLE: &str = r#"
 path "secret/data/triage/*" { capabilities = ["read"] }
 path "pki/issue/agents" { capabilities = ["update"] }
 "#;
+
+/// What ends leases one by one.
+const REVOKES: &str = r#"path "sys/leases/revoke" { capabilities = ["update"] }"#;
 
 struct World {
     server: OpenBao,
@@ -100,7 +104,7 @@ async fn a_role_acts_under_a_token_of_its_own_which_ends_by_one_revocation() {
 /// Something that is leased under the token of `client`; the last part of the lease's name.
 async fn leased(world: &World, client: &Vault) -> String {
     let server = &world.server;
-    server.write("sys/mounts/pki", r#"{"type":"pki"}"#).await;
+    server.mount("pki", "pki").await;
     let root = r#"{"common_name":"test","ttl":"24h"}"#;
     server.write("pki/root/generate/internal", root).await;
     let kind = r#"{"allow_any_name":true,"generate_lease":true,"ttl":"1h"}"#;
@@ -120,6 +124,38 @@ async fn leases(world: &World) -> Vec<String> {
         .server
         .list("sys/leases/lookup/pki/issue/agents")
         .await
+}
+
+#[tokio::test]
+async fn what_a_role_got_with_a_batch_token_ends_one_by_one() {
+    let world = World::start().await;
+    let kind = json!({
+        "allowed_entity_aliases": ["tollgate-*"],
+        "token_type": "batch",
+        "orphan": true,
+        "renewable": false,
+        "token_explicit_max_ttl": 0,
+    });
+    let kind = kind.to_string();
+    world.server.write("auth/token/roles/agents", &kind).await;
+    let may = json!({ "policy": format!("{OF_ROLE}{REVOKES}") }).to_string();
+    world.server.write("sys/policies/acl/triage", &may).await;
+    let triage = world.vault.for_role("triage").unwrap();
+    for closes in [false, true] {
+        let lease = leased(&world, &triage).await;
+        let id = format!("pki/issue/agents/{lease}");
+        triage.leases.note(&LeaseInfo {
+            id: id.into(),
+            duration: Duration::from_secs(3600),
+            renewable: false,
+        });
+        assert!(!triage.line.load().session.ends_leases());
+        match closes {
+            true => world.vault.close().await.unwrap(),
+            false => world.vault.end_role("triage"),
+        }
+        while leases(&world).await.contains(&lease) {}
+    }
 }
 
 #[tokio::test]

@@ -378,26 +378,22 @@ async fn a_gate_that_is_not_to_gives_nothing_back() {
     assert_eq!(double.count(REVOKE), 0);
 }
 
-#[tokio::test]
-async fn v31_leases_of_a_token_that_is_not_the_gates_own_are_ended_one_by_one() {
-    let double = Double::scripted(|seen| match seen.path.as_str() {
-        LOOKUP => {
-            let data = r#"{"data":{"ttl":60,"policies":["gate"]}}"#;
-            Some(Reply::Answer(200, "", data.into()))
-        }
+/// A server that leases users; to how its tokens are got, `script` has replies.
+async fn leasing(script: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) -> Double {
+    Double::scripted(move |seen| match seen.path.as_str() {
         "/v1/db/creds/ro" => {
             let lease = r#""lease_id":"db/creds/ro/1","lease_duration":60,"renewable":true"#;
             let data = r#""data":{"username":"u","password":"p"}"#;
             Some(Reply::Answer(200, "", format!("{{{lease},{data}}}")))
         }
         "/v1/sys/leases/revoke" => Some(Reply::Answer(204, "", String::new())),
-        _ => None,
-    });
-    let double = double.await;
-    let dir = TempDir::new().unwrap();
-    let login = Login::TokenFile(file(dir.path(), "token", "s.others", 0o600));
-    let settings = settings(&double.address, Vec::new(), login);
-    let vault = Arc::new(Vault::new(settings, Arc::default()).unwrap());
+        _ => script(seen),
+    })
+    .await
+}
+
+/// Has a user made, and closes the client: its leases are ended one by one, and its token is not given back.
+async fn ends_its_leases_one_by_one(vault: Arc<Vault>, double: &Double) {
     let engine = Engine::Login {
         mount: "db".into(),
         role: "ro".into(),
@@ -408,4 +404,25 @@ async fn v31_leases_of_a_token_that_is_not_the_gates_own_are_ended_one_by_one() 
     assert_eq!(ended.path, "/v1/sys/leases/revoke");
     assert!(ended.body.contains("db/creds/ro/1"), "{}", ended.body);
     assert_eq!(double.count(REVOKE), 0);
+}
+
+#[tokio::test]
+async fn v31_leases_of_a_token_that_is_not_the_gates_own_are_ended_one_by_one() {
+    let known = r#"{"data":{"ttl":60,"policies":["gate"]}}"#;
+    let known = |seen: &Seen| (seen.path == LOOKUP).then(|| Reply::Answer(200, "", known.into()));
+    let double = leasing(known).await;
+    let dir = TempDir::new().unwrap();
+    let login = Login::TokenFile(file(dir.path(), "token", "s.others", 0o600));
+    let settings = settings(&double.address, Vec::new(), login);
+    let vault = Arc::new(Vault::new(settings, Arc::default()).unwrap());
+    ends_its_leases_one_by_one(vault, &double).await;
+}
+
+#[tokio::test]
+async fn v16_leases_of_a_batch_token_which_cannot_be_given_back_are_ended_one_by_one() {
+    let batch = r#"{"auth":{"client_token":"b.1","lease_duration":60,"token_type":"batch"}}"#;
+    let batch = |seen: &Seen| (seen.path == LOGIN).then(|| Reply::Answer(200, "", batch.into()));
+    let double = leasing(batch).await;
+    let (vault, _dir) = double.client();
+    ends_its_leases_one_by_one(vault, &double).await;
 }
