@@ -196,6 +196,18 @@ impl SourceError {
         }
     }
 
+    /// Whether it is sure, as far as the source says it, that nothing was made there by the question that failed so.
+    pub(crate) fn made_nothing(&self) -> bool {
+        match self {
+            SourceError::Vault(error) => error.made_nothing(),
+            SourceError::TooMany(_) => true,
+            SourceError::File(_)
+            | SourceError::Unsendable(_)
+            | SourceError::TooShort
+            | SourceError::TimedOut => false,
+        }
+    }
+
     /// Whether the same question may bring something later, with nothing changed by anybody.
     pub(crate) fn passes(&self) -> bool {
         match self {

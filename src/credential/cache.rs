@@ -45,6 +45,9 @@ const REPLACED_REST: Duration = Duration::from_secs(30);
 /// A value that an upstream refused is fetched anew, but not again within this time.
 const SUSPECT_WAIT: Duration = Duration::from_secs(60);
 
+/// Why an entry that nobody may use gives nothing.
+const UNWANTED: &str = "nobody may use it any more";
+
 /// [`Shared::refresh_due_ms`] while a refresh is under way, and without a lease.
 const NEVER: u64 = u64::MAX;
 
@@ -141,12 +144,14 @@ impl<S: Fetch> Entry<S> {
     pub(crate) fn sweep(&self) {
         let (shared, now) = (&self.shared, Instant::now());
         let idle = now.saturating_duration_since(shared.last_used()) >= UNUSED_MAX;
-        let held = shared.held.load();
-        if held
-            .as_ref()
-            .is_some_and(|held| held.is_leased() && (idle || !held.usable(now)))
-        {
-            shared.give_up(Duration::ZERO);
+        let Some(held) = shared.held.load_full().filter(|held| held.is_leased()) else {
+            return;
+        };
+        match (held.usable(now), idle) {
+            (false, _) => shared.give_up_this(held, Duration::ZERO),
+            // A call may have begun with it just now.
+            (true, true) => shared.give_up_this(held, REPLACED_REST),
+            (true, false) => {}
         }
     }
 
@@ -239,7 +244,7 @@ impl<S: Fetch> Shared<S> {
             return Some(Ok(lease));
         }
         if !self.wanted.load(Ordering::SeqCst) {
-            return Some(Err(unavailable("nobody may use it any more")));
+            return Some(Err(unavailable(UNWANTED)));
         }
         let past = self.past();
         let retry_after = past.backoff.remaining(now)?;
@@ -299,6 +304,18 @@ impl<S: Fetch> Shared<S> {
         self.refresh_due_ms.store(NEVER, Ordering::Relaxed);
         if let Some(held) = self.held.swap(None) {
             self.return_to_source(&held, rest);
+        }
+    }
+
+    /// As [`give_up`](Shared::give_up), unless another lease has come in the place of this one.
+    fn give_up_this(&self, held: Arc<Held>, rest: Duration) {
+        let expected = Some(held);
+        let found = self.held.compare_and_swap(&expected, None);
+        let (Some(found), Some(held)) = (&*found, &expected) else {
+            return;
+        };
+        if Arc::ptr_eq(found, held) {
+            self.return_to_source(held, rest);
         }
     }
 

@@ -99,6 +99,20 @@ impl Term {
         }
     }
 
+    /// A term of no time, which begins now: what is asked for now has a term [`lasting`](Term::lasting) from here on,
+    /// whatever happens before the answer comes.
+    pub(crate) fn now() -> Term {
+        Term::new(Instant::now(), SystemTime::now(), Duration::ZERO)
+    }
+
+    /// A term of `length` that began when this term of no time did.
+    pub(crate) fn lasting(&self, length: Duration) -> Term {
+        Term {
+            suspended: self.suspended,
+            ..Term::new(self.begin, self.expires, length)
+        }
+    }
+
     /// Whether something with this term may still be used.
     pub(crate) fn covers(&self, now: Instant) -> bool {
         self.with_sleep(now) < self.usable_until

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     credential::{LeaseInfo, vault::Parent},
-    secret::Lease,
+    secret::{Lease, Term},
 };
 
 /// A lease that is renewed has at least this part of its first time left: with less, nothing is risked on it.
@@ -27,7 +27,7 @@ pub(super) struct Held {
     /// The token that it ends with, if it ends with one.
     pub(super) parent: Option<Arc<Parent>>,
     /// When its value was asked for first: what `max_ttl` is counted from.
-    pub(super) begun: Instant,
+    pub(super) begun: Term,
     /// The time that it had at first.
     pub(super) first: Duration,
     suspect: AtomicBool,
@@ -40,7 +40,7 @@ pub(super) struct Leased {
     /// What the source calls it.
     pub(super) info: LeaseInfo,
     /// When it ends there, which may be later than its end for us.
-    pub(super) ends: Instant,
+    pub(super) ends: Term,
 }
 
 impl Held {
@@ -48,7 +48,7 @@ impl Held {
     pub(super) fn new(
         lease: Lease,
         (leased, parent): (Option<Leased>, Option<Arc<Parent>>),
-        (begun, first): (Instant, Duration),
+        (begun, first): (Term, Duration),
     ) -> Held {
         Held {
             lease: Arc::new(lease),
@@ -89,7 +89,8 @@ impl Held {
 
     /// What is to be given back to the source, if it is not over there.
     pub(super) fn to_give_up(&self, now: Instant) -> Option<LeaseInfo> {
-        let leased = self.leased.as_ref().filter(|leased| now < leased.ends)?;
+        let lasts = |leased: &&Leased| !leased.ends.remaining(now).is_zero();
+        let leased = self.leased.as_ref().filter(lasts)?;
         Some(leased.info.clone())
     }
 

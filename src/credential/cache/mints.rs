@@ -37,6 +37,13 @@ impl Mints {
     }
 }
 
+impl Mints {
+    /// Takes one back that was counted and not made.
+    pub(super) fn give_back(&mut self) {
+        self.full_again = self.full_again.and_then(|at| at.checked_sub(PAUSE));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,15 +3,16 @@
 use std::{
     borrow::Cow,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::{Instant, timeout};
 
 use super::{
     super::{End, Fetch, Fetched, LeaseInfo, SourceError, Unavailable, backoff::between},
-    Held, Outcome, REPLACED_REST, Shared,
+    Held, Outcome, REPLACED_REST, Shared, UNWANTED,
     held::Leased,
+    unavailable,
 };
 use crate::secret::{Class, Lease, Mark, Term};
 
@@ -26,27 +27,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// No lease is taken to be longer, whatever its source says: the sum with a clock must not overflow.
 const LEASE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// When a source was asked, on both clocks: a term begins before the question, so that the answer's way here is not
-/// added to it.
-#[derive(Clone, Copy)]
-struct Asked {
-    at: Instant,
-    wall: SystemTime,
-}
-
-impl Asked {
-    fn now() -> Asked {
-        Asked {
-            at: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    fn term(self, length: Duration) -> Term {
-        Term::new(self.at, self.wall, length)
-    }
-}
 
 impl<S: Fetch> Shared<S> {
     /// Makes the lease at hand longer where that is better than another one, else fetches another.
@@ -65,38 +45,66 @@ impl<S: Fetch> Shared<S> {
                 Ok(None) | Err(_) => {}
             }
         }
-        self.fetch().await
+        match self.wanted.load(Ordering::SeqCst) {
+            true => self.fetch().await,
+            false => Err(unavailable(UNWANTED)),
+        }
     }
 
-    /// The lease with the time that the source grants it, if that is worth having.
+    /// The lease with the time that the source grants it, if that is worth having: near the end of what it may have in
+    /// all it gets less and less, and another one is fetched while it lasts.
     async fn renew(
         &self,
         held: &Arc<Held>,
         info: &LeaseInfo,
     ) -> Result<Option<Arc<Lease>>, SourceError> {
-        let asked = Asked::now();
-        let granted = timeout(FETCH_TIMEOUT, self.source.renew(info))
+        let asked = Term::now();
+        let in_all = self.max_ttl.saturating_sub(held.begun.age(Instant::now()));
+        let worth_having = |time: Duration| time >= held.first / 2;
+        if !worth_having(in_all) {
+            return Ok(None);
+        }
+        let wanted = LeaseInfo {
+            duration: info.duration.min(in_all),
+            ..info.clone()
+        };
+        let granted = timeout(FETCH_TIMEOUT, self.source.renew(&wanted))
             .await
             .unwrap_or(Err(SourceError::TimedOut))
             .inspect_err(|error| self.tell("a lease could not be made longer", error))?;
-        let granted = granted.min(LEASE_MAX);
-        let in_all = (held.begun + self.max_ttl).saturating_duration_since(asked.at);
-        let term = asked.term(granted.min(in_all));
         self.counts.renewed.count();
-        // Near the end of what it may have in all it gets less and less. Another one is fetched while it lasts.
-        if granted.min(in_all) < held.first / 2 || !term.covers(Instant::now()) {
+        let granted = granted.min(LEASE_MAX);
+        let term = asked.lasting(granted.min(in_all));
+        // An upstream may have refused it meanwhile.
+        let good = term.covers(Instant::now()) && !held.is_suspect();
+        if !good || !worth_having(granted.min(in_all)) {
             return Ok(None);
         }
         let leased = Leased {
             info: info.clone(),
-            ends: asked.at + granted,
+            ends: asked.lasting(granted),
         };
         let longer = Held::new(
             held.lease.until(term),
             (Some(leased), held.parent.clone()),
             (held.begun, held.first),
         );
-        Ok(Some(self.keep(longer, between(0.6, 0.66))))
+        Ok(self.keep_longer(held, longer))
+    }
+
+    /// Puts `longer` in the place of `held`, unless that was given up while the source was asked: nobody brings back
+    /// what was given back.
+    fn keep_longer(&self, held: &Arc<Held>, longer: Held) -> Option<Arc<Lease>> {
+        let lease = Arc::clone(&longer.lease);
+        let expected = Some(Arc::clone(held));
+        let found = self
+            .held
+            .compare_and_swap(&expected, Some(Arc::new(longer)));
+        if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, held)) {
+            return None;
+        }
+        self.settle_in(&lease, between(0.6, 0.66));
+        Some(lease)
     }
 
     async fn fetch(&self) -> Outcome {
@@ -108,11 +116,12 @@ impl<S: Fetch> Shared<S> {
         if self.source.creates() {
             let taken = self.past().mints.take(Instant::now());
             taken.map_err(SourceError::TooMany)?;
-            self.counts.made.count();
         }
-        let asked = Asked::now();
+        let asked = Term::now();
         let answer = timeout(FETCH_TIMEOUT, self.source.fetch()).await;
-        let fetched = answer.unwrap_or(Err(SourceError::TimedOut))?;
+        let answer = answer.unwrap_or(Err(SourceError::TimedOut));
+        self.count_mint(answer.as_ref().err());
+        let fetched = answer?;
         let part = refresh_part(&fetched.end);
         let leased = match &fetched.end {
             End::Lease(info) => Some(info.clone()),
@@ -133,7 +142,18 @@ impl<S: Fetch> Shared<S> {
         }
     }
 
-    fn mint(&self, fetched: Fetched, asked: Asked) -> Result<Held, SourceError> {
+    /// Counts what was made, or may have been made by a question that failed with `error`.
+    fn count_mint(&self, error: Option<&SourceError>) {
+        if !self.source.creates() {
+            return;
+        }
+        match error.is_some_and(SourceError::made_nothing) {
+            true => self.past().mints.give_back(),
+            false => self.counts.made.count(),
+        }
+    }
+
+    fn mint(&self, fetched: Fetched, asked: Term) -> Result<Held, SourceError> {
         let ready = self.placement.prepare(&fetched.value)?;
         let (class, granted) = match &fetched.end {
             End::Lease(lease) => (Class::Dynamic, lease.duration),
@@ -141,7 +161,7 @@ impl<S: Fetch> Shared<S> {
             End::Open => (Class::Static, self.max_ttl),
         };
         let length = granted.min(self.max_ttl);
-        let term = asked.term(length);
+        let term = asked.lasting(length);
         if !term.covers(Instant::now()) {
             return Err(SourceError::TooShort);
         }
@@ -155,16 +175,12 @@ impl<S: Fetch> Shared<S> {
         let leased = match fetched.end {
             End::Lease(info) => Some(Leased {
                 info,
-                ends: asked.at + granted.min(LEASE_MAX),
+                ends: asked.lasting(granted),
             }),
             End::Open | End::Rotation(_) | End::After(_) => None,
         };
         let lease = Lease::new(fetched.value, ready, term, mark);
-        Ok(Held::new(
-            lease,
-            (leased, fetched.parent),
-            (asked.at, length),
-        ))
+        Ok(Held::new(lease, (leased, fetched.parent), (asked, length)))
     }
 
     /// The last generation if the value is still the same, otherwise the next.
@@ -188,18 +204,24 @@ impl<S: Fetch> Shared<S> {
 
     /// Puts `held` in the place of what was at hand, to be refreshed when `part` of it is over.
     fn keep(&self, held: Held, part: f64) -> Arc<Lease> {
-        let now = Instant::now();
         let lease = Arc::clone(&held.lease);
+        let id = held.lease_id();
+        let before = self.held.swap(Some(Arc::new(held)));
+        self.settle_in(&lease, part);
+        if let Some(before) = before.filter(|before| before.lease_id() != id) {
+            self.return_to_source(&before, REPLACED_REST);
+        }
+        lease
+    }
+
+    /// Notes that `lease` has come and when it is to be refreshed.
+    fn settle_in(&self, lease: &Lease, part: f64) {
+        let now = Instant::now();
         let mut pause = lease.remaining(now).mul_f64(part);
         if lease.class() == Class::Static {
             pause = pause.min(LOOK_AGAIN.mul_f64(between(0.9, 1.0)));
         }
-        let id = held.lease_id();
-        let before = self.held.swap(Some(Arc::new(held)));
         self.refresh_at(now + pause);
-        if let Some(before) = before.filter(|before| before.lease_id() != id) {
-            self.return_to_source(&before, REPLACED_REST);
-        }
         let mut past = self.past();
         past.backoff.succeed();
         (past.failure, past.failing_since) = (None, None);
@@ -208,12 +230,17 @@ impl<S: Fetch> Shared<S> {
         if !self.wanted.load(Ordering::SeqCst) {
             self.give_up(Duration::ZERO);
         }
-        lease
     }
 
     fn fail(&self, error: &SourceError) -> Unavailable {
         let now = Instant::now();
-        if error.withdrawn() {
+        // What is leased is good until its end, whatever became of its role.
+        let leased = self
+            .held
+            .load()
+            .as_ref()
+            .is_some_and(|held| held.is_leased());
+        if error.withdrawn() && !leased {
             self.give_up(Duration::ZERO);
         }
         self.tell("no new value could be fetched", error);

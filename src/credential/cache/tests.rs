@@ -56,6 +56,7 @@ enum Answer {
     Leased(&'static str, Duration),
     Renewable(&'static str, Duration),
     Down,
+    Says(SourceError),
     Busy(Duration),
     Gone,
 }
@@ -149,6 +150,7 @@ impl Answer {
                 end: leased(value, duration, true),
                 ..fetched(value)
             }),
+            Answer::Says(error) => Err(error),
             Answer::Down => Err(SourceError::TimedOut),
             Answer::Busy(wait) => Err(SourceError::Vault(VaultError::RateLimited {
                 retry_after: Some(wait),

@@ -107,6 +107,19 @@ impl VaultError {
         }
     }
 
+    /// Whether nothing can have been made by the question that failed so. A connection that broke is believed to have
+    /// been none: mostly it was, and who looks for a server that is away is not held to make anything.
+    pub(crate) fn made_nothing(&self) -> bool {
+        !matches!(
+            self,
+            VaultError::TimedOut
+                | VaultError::ServerFault(_)
+                | VaultError::NoField
+                | VaultError::Unfit(_)
+                | VaultError::Malformed(_)
+        )
+    }
+
     /// What went wrong, as far as an alert needs to know.
     pub(crate) fn trouble(&self) -> VaultTrouble {
         match self {

@@ -150,7 +150,7 @@ async fn a_lease_that_nobody_uses_is_given_up() {
     assert_eq!(script.given_up(), []);
     advance(Duration::from_secs(10)).await;
     entry.sweep();
-    assert_eq!(script.given_up(), [(id("a"), Duration::ZERO)]);
+    assert_eq!(script.given_up(), [(id("a"), REPLACED_REST)]);
     assert_eq!(entry.condition().at_hand, None);
 }
 
@@ -355,4 +355,79 @@ async fn v30_failures_are_timed_from_the_first_one_and_what_was_made_is_counted(
     used(&entry).await;
     let well = entry.condition();
     assert_eq!((well.failing_for, well.renewed, well.made), (None, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_does_not_bring_back_what_was_given_up_meanwhile() {
+    let script = Script::of([renewable("a"), renewable("b")]).renewing([Ok(MINUTE)]);
+    let entry = script.clone().slow(Duration::from_secs(1)).entry();
+    used(&entry).await;
+    advance(MINUTE * 2 / 3).await;
+    used(&entry).await;
+    entry.want(false);
+    entry.want(true);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(script.given_up(), [(id("a"), Duration::ZERO)]);
+    assert_eq!(sent(&*used(&entry).await), "Bearer b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn v26_a_value_that_is_refused_during_its_renewal_is_fetched_anew() {
+    let script = Script::of([renewable("a"), renewable("b")]).renewing([Ok(MINUTE)]);
+    let entry = script.clone().slow(Duration::from_secs(1)).entry();
+    used(&entry).await;
+    advance(MINUTE * 2 / 3).await;
+    let refused = used(&entry).await;
+    entry.suspect(refused.generation());
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(sent(&*used(&entry).await), "Bearer b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspension_during_the_question_counts() {
+    let script = Script::of([Answer::Leased("a", HOUR)]).slow(Duration::from_secs(1));
+    let entry = script.entry();
+    let asking = entry.clone();
+    let asking = tokio::spawn(async move { asking.lease(SOON).await });
+    settle().await;
+    let _slept = as_if_suspended_for(HOUR * 2);
+    assert!(asking.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_max_ttl_makes_useless_is_not_asked_for() {
+    let long = |value| Answer::Renewable(value, HOUR * 24);
+    let script = Script::of([long("a"), long("b")]).renewing([Ok(HOUR * 24)]);
+    let entry = script.entry_of(HOUR);
+    used(&entry).await;
+    for _ in 0..40 {
+        advance(MINUTE).await;
+        used(&entry).await;
+    }
+    assert_eq!((script.renewed(), script.asked()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn v04_what_was_not_made_is_not_counted_as_made() {
+    let sealed = Answer::Says(SourceError::Vault(VaultError::Sealed));
+    let script = Script::of([sealed]);
+    let entry = script.entry();
+    for _ in 0..7200 {
+        let refused = entry.lease(SOON).await.unwrap_err();
+        assert_eq!(refused.cause, "vault: it is sealed or in maintenance");
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(entry.condition().made, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_served_to_its_end_although_its_role_is_gone() {
+    let gone = Answer::Says(SourceError::Vault(VaultError::NotFound));
+    let script = Script::of([Answer::Leased("a", HOUR), gone]);
+    let entry = script.entry();
+    used(&entry).await;
+    for _ in 0..59 {
+        advance(MINUTE).await;
+        assert_eq!(sent(&*used(&entry).await), "Bearer a");
+    }
 }
