@@ -64,8 +64,14 @@ const ROTATES_SOON: Duration = Duration::from_secs(3);
 const ROTATION_LAG: Duration = Duration::from_secs(1);
 const ROTATION_LOOKS_MAX: u32 = 4;
 
-/// Ending all leases one by one takes no longer.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// Giving everything back takes no longer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ending the tokens of roles takes no longer: they end with the gate's own.
+const ROLES_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Ending leases one by one takes no longer.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// So many denied paths are remembered; the catalogue has far fewer.
 const DENIED_MAX: usize = 1024;
@@ -77,7 +83,7 @@ pub(crate) struct Vault {
     replaced: Mutex<Vec<Arc<Line>>>,
     denied: Mutex<HashMap<String, Instant>>,
     leases: Leases,
-    rest: Rest,
+    rest: Arc<Rest>,
     memory: Arc<Memory>,
     roles: Roles,
     errors: Arc<VaultErrors>,
@@ -99,7 +105,7 @@ impl Vault {
             replaced: Mutex::default(),
             denied: Mutex::default(),
             leases: Leases::default(),
-            rest: Rest::default(),
+            rest: Arc::default(),
             memory,
             roles: Roles::default(),
             errors,
@@ -143,10 +149,11 @@ impl Vault {
         let fetched = self.settled(engine).await;
         if let Ok(Fetched {
             end: End::Lease(lease),
+            parent,
             ..
         }) = &fetched
         {
-            self.leases.note(lease);
+            self.leases.note(lease, parent.as_ref());
         }
         fetched.inspect_err(|error| self.errors.read.count(error.trouble()))
     }
@@ -186,7 +193,13 @@ impl Vault {
             self.note_denied(place);
         }
         let (answer, parent) = answer?;
-        let mut fetched = ask.fetched(&answer)?;
+        let mut fetched = match ask.fetched(&answer) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                self.end_unread(&answer).await;
+                return Err(error);
+            }
+        };
         // What somebody stored, or what has an end of its own, outlives the token.
         fetched.parent = matches!(fetched.end, End::Lease(_)).then_some(parent);
         Ok(fetched)
@@ -200,15 +213,28 @@ impl Vault {
     ///
     /// Why something is not known to have ended; it ends by itself.
     pub(crate) async fn close(self: &Arc<Vault>) -> Result<(), VaultError> {
-        self.end_roles().await;
-        self.close_itself().await
+        let closed = timeout(CLOSE_TIMEOUT, async {
+            // Before the gate's own, with which they end too.
+            let _in_time = timeout(ROLES_TIMEOUT, self.end_roles()).await;
+            self.close_itself().await
+        });
+        closed.await.unwrap_or_else(|_| {
+            tracing::warn!("not everything was given back to vault in time");
+            Err(VaultError::TimedOut)
+        })
     }
 
     async fn close_itself(self: &Arc<Vault>) -> Result<(), VaultError> {
         let line = self.line.load_full();
         let mut given_back = Ok(());
-        if line.settings.revoke_on_exit && !line.session.ends_leases() {
-            let ended = timeout(END_TIMEOUT, self.end_leases()).await;
+        if line.settings.revoke_on_exit {
+            // Those of the token in use end with it, where it is given back; those of an older one do not.
+            let token = line
+                .session
+                .at_hand()
+                .filter(|_| line.session.ends_leases());
+            let parent = token.map(|token| token.parent());
+            let ended = timeout(END_TIMEOUT, self.end_leases(parent.as_ref())).await;
             if ended.is_err() {
                 tracing::warn!("leases not given back to vault in time");
                 given_back = Err(VaultError::TimedOut);

@@ -2,11 +2,11 @@
 //!
 //! What they are leases on, and when one is made longer or given up, is the cache's business.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod known;
+
+pub(super) use known::Leases;
+
+use std::{sync::Arc, time::Duration};
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     super::{LeaseInfo, backoff::Backoff},
-    Vault,
+    Parent, Vault,
     engine::Question,
     envelope::Answer,
     error::VaultError,
@@ -31,50 +31,6 @@ const REVOKE_TRIES_MAX: u32 = 5;
 
 /// The longest wait between two tries.
 const REVOKE_WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// So many leases are known; one more ends by itself. The catalogue has far fewer.
-const LEASES_MAX: usize = 16 * 1024;
-
-/// The leases that the gate has, each with its end as far as it is known.
-#[derive(Default)]
-pub(super) struct Leases(Mutex<HashMap<Arc<str>, Instant>>);
-
-impl Leases {
-    /// Notes that `lease` was made just now.
-    pub(super) fn note(&self, lease: &LeaseInfo) {
-        let now = Instant::now();
-        let mut leases = self.all();
-        leases.retain(|_, end| now < *end);
-        if leases.len() < LEASES_MAX {
-            leases.insert(
-                Arc::clone(&lease.id),
-                now + lease.duration.min(DURATION_MAX),
-            );
-        }
-    }
-
-    fn extended(&self, lease: &LeaseInfo, by: Duration) {
-        if let Some(end) = self.all().get_mut(&lease.id) {
-            *end = Instant::now() + by.min(DURATION_MAX);
-        }
-    }
-
-    /// Whether it is there to be ended; the first who asks ends it.
-    fn take(&self, id: &str) -> bool {
-        self.all().remove(id).is_some()
-    }
-
-    pub(super) fn take_all(&self) -> Vec<Arc<str>> {
-        std::mem::take(&mut *self.all()).into_keys().collect()
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// No lease is longer, whatever a server says: the sum with a clock must not overflow.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Vault {
     /// Asks for as much time as the lease began with; gives what the server grants from now on, which counts and not
@@ -117,8 +73,9 @@ impl Vault {
         let vault = Arc::clone(self);
         runtime.spawn(async move {
             sleep(rest).await;
-            if vault.leases.take(&lease.id) {
+            if vault.leases.begin_to_end(&lease.id) {
                 vault.revoke_patiently(&lease.id).await;
+                vault.leases.forget(&lease.id);
             }
         });
     }
@@ -129,19 +86,35 @@ impl Vault {
     ///
     /// Why it is not known to have ended.
     pub(crate) async fn revoke(&self, lease: &LeaseInfo) -> Result<(), VaultError> {
-        self.leases.take(&lease.id);
+        self.leases.forget(&lease.id);
         // Done when it is answered, so that whoever asked knows.
         let body = json!({ "lease_id": &*lease.id, "sync": true });
         self.try_revoke(body).await
     }
 
-    /// Ends all leases that are left, one by one: for a token that is not given back.
-    pub(super) async fn end_leases(self: &Arc<Vault>) {
+    /// Ends what was made by a question whose answer cannot be used.
+    pub(super) async fn end_unread(&self, answer: &Answer) {
+        let envelope = answer.envelope::<IgnoredAny>().ok();
+        let lease = envelope
+            .filter(|_| answer.status == 200)
+            .and_then(|envelope| envelope.lease_id)
+            .filter(|id| !id.is_empty());
+        if let Some(id) = lease {
+            let ended = self.try_revoke(json!({ "lease_id": id })).await;
+            tracing::warn!(ended = ended.is_ok(), "what was made cannot be used");
+        }
+    }
+
+    /// Ends the leases that are left, one by one, but for those that end with the token of `parent`, which is given back.
+    pub(super) async fn end_leases(self: &Arc<Vault>, parent: Option<&Arc<Parent>>) {
         let mut ending = JoinSet::new();
-        for id in self.leases.take_all() {
+        for id in self.leases.take_all_but_those_of(parent) {
             let vault = Arc::clone(self);
             ending
                 .spawn(async move { vault.try_revoke(json!({ "lease_id": &*id })).await.is_ok() });
+        }
+        if ending.is_empty() {
+            return;
         }
         let ended = ending.join_all().await;
         tracing::info!(

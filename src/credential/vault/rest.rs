@@ -46,6 +46,8 @@ impl Rest {
     /// Notes what came of a question.
     pub(super) fn note(&self, outcome: Result<&Answer, &VaultError>) {
         let trouble = match outcome {
+            // A path that leads elsewhere says nothing about the others.
+            Ok(answer) if (300..400).contains(&answer.status) => None,
             Ok(answer) => serves_nobody(&answer.fault()).then(|| answer.fault()),
             Err(error) => serves_nobody(error).then(|| error.clone()),
         };

@@ -46,7 +46,10 @@ impl Vault {
             return Ok(Arc::clone(client));
         }
         let settings = self.settings_of_role(&settings, role, kind);
-        let client = Arc::new(Vault::new(settings, Arc::clone(&self.errors))?);
+        let mut client = Vault::new(settings, Arc::clone(&self.errors))?;
+        // It is one server: what one of them finds out about it holds for all.
+        client.rest = Arc::clone(&self.rest);
+        let client = Arc::new(client);
         roles.insert(role.to_owned(), Arc::clone(&client));
         Ok(client)
     }
@@ -67,14 +70,14 @@ impl Vault {
         let settings = self.line.load().settings.clone();
         let fresh = Line::new(settings, &self.memory, &self.errors)?;
         let ended = self.line.swap(Arc::new(fresh));
-        let leases = self.leases.take_all();
+        let leases = self.leases.take_all_but_those_of(None);
         let mut lines = std::mem::take(&mut *self.replaced());
         lines.push(Arc::clone(&ended));
         tokio::spawn(async move {
             ended.end_leases(leases).await;
             for line in lines {
-                // Said already.
-                let _lapses = line.close().await;
+                // Said already. It ends whatever holds for the end of the process.
+                let _lapses = line.session.close().await;
             }
         });
         Ok(())

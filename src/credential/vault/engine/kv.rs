@@ -132,12 +132,13 @@ fn fetched<T>(
     })
 }
 
-/// Three things have the status 404: a deleted version, nothing at the path, and no engine at the mount.
+/// Three things have the status 404: a deleted version, nothing at the path, and no engine at the mount. A page of
+/// something that stands before the server is none of them, and ends no value.
 fn absence(answer: &Answer) -> VaultError {
-    let metadata = answer.envelope::<Kv>().ok();
-    let metadata = metadata
-        .and_then(|envelope| envelope.data)
-        .and_then(|kv| kv.metadata);
+    let Ok(envelope) = answer.envelope::<Kv>() else {
+        return VaultError::Malformed("its 404 is not of the API");
+    };
+    let metadata = envelope.data.and_then(|kv| kv.metadata);
     if metadata.is_some_and(|metadata| metadata.says_deleted()) {
         VaultError::Deleted
     } else if answer.errors().is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::{
-    double::{Double, Reply, Seen},
+    double::{Double, Reply, SECRET, Seen},
     *,
 };
 use crate::credential::LeaseInfo;
@@ -190,4 +190,72 @@ async fn v19_a_password_about_to_change_is_not_taken_before_it_changed() {
     let password = fetched.value.part(Part::Password).unwrap();
     assert_eq!(password.expose(), "new");
     assert_eq!(fetched.end, End::Rotation(Duration::from_secs(99)));
+}
+
+fn with_password(text: &'static str) -> impl Fn(&Seen) -> Option<Reply> {
+    move |seen| {
+        let answer = format!(
+            r#"{{"lease_id":"{ID}","lease_duration":600,"data":{{"username":"u","password":"{text}"}}}}"#
+        );
+        match seen.path.as_str() {
+            CREDS => Some(Reply::Answer(200, "", answer)),
+            REVOKE_LEASE => Some(Reply::Answer(204, "", String::new())),
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_that_was_made_and_cannot_be_read_is_ended() {
+    let double = Double::scripted(with_password("p\u{e4}")).await;
+    let (vault, _dir) = double.client();
+    let refused = vault.fetch(&login()).await.unwrap_err();
+    assert!(matches!(refused, VaultError::Unfit(_)), "{refused:?}");
+    assert_eq!(double.count(REVOKE_LEASE), 1);
+}
+
+#[tokio::test]
+async fn v24_a_page_of_something_else_is_no_absence() {
+    let page = || Reply::Answer(404, "", "<html>no backend</html>".into());
+    let double = Double::scripted(move |seen| (seen.path == SECRET).then(page)).await;
+    let (vault, _dir) = double.client();
+    let refused = vault.fetch(&kv2("secret", "a")).await.unwrap_err();
+    assert!(!refused.withdrawn() && refused.retryable(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn v31_what_an_older_token_made_is_ended_one_by_one() {
+    let double = Double::start(with_password("p"), 3600, false).await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    let made = vault.fetch(&login()).await.unwrap();
+    let old = made.parent.unwrap();
+    // the token cannot be renewed, and is replaced in its last quarter
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(2900)).await;
+    tokio::time::resume();
+    double.until(super::double::LOGIN, 2).await;
+    while !old.superseded() {
+        tokio::task::yield_now().await;
+    }
+    vault.close().await.unwrap();
+    assert_eq!(double.count(REVOKE_LEASE), 1);
+}
+
+#[tokio::test]
+async fn v31_a_lease_whose_end_failed_before_is_tried_again_at_the_end() {
+    let double = Double::scripted(move |seen| match seen.path.as_str() {
+        CREDS => Some(user()),
+        REVOKE_LEASE => Some(Reply::errors(500, "no")),
+        _ => None,
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let vault = Arc::new(vault);
+    vault.fetch(&login()).await.unwrap();
+    vault.give_up(lease(), Duration::ZERO);
+    double.until(REVOKE_LEASE, 2).await;
+    let before = double.count(REVOKE_LEASE);
+    vault.end_leases(None).await;
+    assert!(double.count(REVOKE_LEASE) > before);
 }

@@ -144,11 +144,12 @@ async fn what_a_role_got_with_a_batch_token_ends_one_by_one() {
     for closes in [false, true] {
         let lease = leased(&world, &triage).await;
         let id = format!("pki/issue/agents/{lease}");
-        triage.leases.note(&LeaseInfo {
+        let known = LeaseInfo {
             id: id.into(),
             duration: Duration::from_secs(3600),
             renewable: false,
-        });
+        };
+        triage.leases.note(&known, None);
         assert!(!triage.line.load().session.ends_leases());
         match closes {
             true => world.vault.close().await.unwrap(),

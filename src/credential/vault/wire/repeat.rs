@@ -38,7 +38,8 @@ impl Repeat {
         match answer.status {
             // A quota says when: without it, asking again at once would be one more call over it.
             429 => answer.retry_after.is_some(),
-            412 | 472 | 473 | 503 => true,
+            // Whatever stands before the server says 503 too, when a connection broke after the question was sent.
+            412 | 472 | 473 | 503 => self == Repeat::Freely || !answer.errors().is_empty(),
             501 => false,
             500.. => self == Repeat::Freely,
             0..=499 => false,
@@ -61,11 +62,22 @@ mod tests {
 
     const LEFT: Duration = Duration::from_secs(4);
 
+    /// What Vault says of itself.
+    const OWN: &str = r#"{"errors":["Vault is sealed"]}"#;
+
     fn answered(repeat: Repeat, status: u16, retry_after: Option<u64>) -> Option<Duration> {
+        said(repeat, (status, OWN), retry_after)
+    }
+
+    fn said(
+        repeat: Repeat,
+        (status, body): (u16, &str),
+        retry_after: Option<u64>,
+    ) -> Option<Duration> {
         let answer = Answer {
             status,
             retry_after: retry_after.map(Duration::from_secs),
-            body: Zeroizing::default(),
+            body: Zeroizing::new(body.into()),
         };
         repeat.pause(&Ok(answer), LEFT)
     }
@@ -107,6 +119,10 @@ mod tests {
         for status in [500, 502, 504] {
             assert_eq!(answered(Repeat::IfUndone, status, None), None, "{status}");
         }
+        // something that stands before the server says this of a connection that broke, whenever it broke
+        let page = (503, "upstream connect error or disconnect");
+        assert_eq!(said(Repeat::IfUndone, page, None), None);
+        assert!(said(Repeat::Freely, page, None).is_some());
         assert!(failed(Repeat::IfUndone, (true, false)));
         assert!(!failed(Repeat::IfUndone, (true, true)));
         assert!(failed(Repeat::Freely, (true, true)));
