@@ -14,6 +14,7 @@ mod wrapped;
 use std::path::PathBuf;
 
 use tokio::time::Instant;
+use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 
 pub(super) use self::child::Child;
 pub(crate) use self::{
@@ -68,14 +69,14 @@ impl Login {
             Login::AppRole(approle) => approle.question(wire, &memory.unwrapped).await?,
             Login::Certificate(certificate) => certificate.question(),
             Login::Jwt(jwt) => jwt.question().await?,
-            Login::Child(child) => return Box::pin(child.token(memory)).await,
+            Login::Child(child) => return Box::pin(child.token(wire, memory)).await,
         };
         let asked = Instant::now();
         let answer = wire.ask(&question, None).await?;
         match answer.status {
             200 => {
                 let grant = Grant::of(answer.envelope()?, &memory.warnings);
-                Token::new(grant, asked)
+                taken(grant, asked, wire).await
             }
             _ => Err(refused(&answer)),
         }
@@ -121,6 +122,19 @@ impl Login {
         }
         Ok(())
     }
+}
+
+/// The token of a login that was asked for at `asked`. One that the gate must not use is given back: a token without an
+/// end would stay, and another one come with each try.
+async fn taken(grant: Grant, asked: Instant, wire: &Wire) -> Result<Token, VaultError> {
+    let header = grant.header();
+    let token = Token::new(grant, asked);
+    if let (Err(VaultError::TokenUnfit(_)), Some(header)) = (&token, header) {
+        let answer = wire.ask(&RevokeTokenSelfRequest {}, Some(&header)).await;
+        let given_back = answer.is_ok_and(|answer| matches!(answer.status, 200 | 204));
+        tracing::warn!(given_back, "vault gave a token that the gate must not use");
+    }
+    token
 }
 
 /// What a login that gave no token means: what is wrong with what was shown has the status 400 with most methods.

@@ -307,6 +307,7 @@ impl Shared {
         // Looked at after the token is there, so that either this or `close` sees the other.
         if self.closed.load(Ordering::SeqCst) {
             self.token.store(None);
+            self.send_back(token);
             return Err(VaultError::Closed);
         }
         self.errors.well.login.count();
@@ -318,6 +319,14 @@ impl Shared {
             "logged in to vault"
         );
         Ok(token)
+    }
+
+    /// Gives a token back that came when nobody wanted it any more, in a task of its own.
+    fn send_back(self: &Arc<Self>, token: Arc<Token>) {
+        if self.way.gives_own_tokens() {
+            let shared = Arc::clone(self);
+            tokio::spawn(async move { shared.give_back(&token).await });
+        }
     }
 
     fn accepted(&self, token: &Token) {

@@ -252,6 +252,13 @@ impl Grant {
         }
     }
 
+    /// What shows the token, whatever it is good for.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let text = self.auth.as_ref()?.client_token.as_ref()?;
+        let text = Secret::from_outside(text.0.clone()).ok()?;
+        header(&text).ok()
+    }
+
     /// The same, made with the token of `parent`.
     pub(super) fn under(self, parent: Arc<Parent>) -> Grant {
         Grant {

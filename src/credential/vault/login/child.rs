@@ -11,7 +11,7 @@ use super::{
         engine::Question,
         token::{Grant, Token},
     },
-    Memory, VaultError, refused,
+    Memory, VaultError, Wire, refused, taken,
 };
 
 /// Of which kind the tokens of roles are.
@@ -35,7 +35,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(super) async fn token(&self, memory: &Memory) -> Result<Token, VaultError> {
+    pub(super) async fn token(&self, wire: &Wire, memory: &Memory) -> Result<Token, VaultError> {
         let gate = self.of.upgrade().ok_or(VaultError::Closed)?;
         let PerRole {
             token_role,
@@ -52,7 +52,7 @@ impl Child {
         match answer.status {
             200 => {
                 let grant = Grant::of(answer.envelope()?, &memory.warnings);
-                Token::new(grant.under(parent), asked)
+                taken(grant.under(parent), asked, wire).await
             }
             _ => Err(refused(&answer)),
         }

@@ -426,3 +426,42 @@ async fn v16_leases_of_a_batch_token_which_cannot_be_given_back_are_ended_one_by
     let (vault, _dir) = double.client();
     ends_its_leases_one_by_one(vault, &double).await;
 }
+
+#[tokio::test]
+async fn v10_a_token_that_must_not_be_used_is_given_back() {
+    let endless = r#"{"auth":{"client_token":"s.endless","lease_duration":0}}"#;
+    let double = Double::scripted(move |seen| match seen.path.as_str() {
+        LOGIN => Some(Reply::Answer(200, "", endless.into())),
+        REVOKE => Some(Reply::Answer(204, "", String::new())),
+        _ => None,
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let refused = read(&vault).await.unwrap_err();
+    assert!(matches!(refused, VaultError::TokenUnfit(_)), "{refused:?}");
+    let seen = double.seen().pop().unwrap();
+    assert_eq!((&*seen.path, seen.token()), (REVOKE, "s.endless"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_that_comes_when_the_client_is_closed_is_given_back() {
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let double = Double::scripted(move |seen| {
+        if seen.path == LOGIN {
+            held.lock().unwrap().recv().unwrap();
+        }
+        None
+    });
+    let double = double.await;
+    let (vault, _dir) = double.client();
+    let asking = {
+        let vault = Arc::clone(&vault);
+        tokio::spawn(async move { read(&vault).await })
+    };
+    double.until(LOGIN, 1).await;
+    vault.close().await.unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(asking.await.unwrap(), Err(VaultError::Closed));
+    double.until(REVOKE, 1).await;
+}
