@@ -374,22 +374,6 @@ async fn a_value_that_comes_back_after_it_was_withdrawn_is_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn v27_all_who_wait_share_one_fetch() {
-    let script = Script::of([Answer::Value("a")]).slow(SOON);
-    let entry = Arc::new(script.entry());
-    let waiters: Vec<_> = (0..100)
-        .map(|_| {
-            let entry = Arc::clone(&entry);
-            tokio::spawn(async move { entry.lease(HOUR).await })
-        })
-        .collect();
-    for waiter in waiters {
-        assert_eq!(sent(&waiter.await.unwrap().unwrap()), "Bearer a");
-    }
-    assert_eq!(script.asked(), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_its_deadline_and_the_fetch_goes_on() {
     let script = Script::of([Answer::Value("a")]).slow(SOON);
     let entry = script.entry();
