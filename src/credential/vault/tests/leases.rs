@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::{
-    double::{Double, Reply, SECRET, Seen},
+    double::{Double, REVOKE, Reply, SECRET, Seen},
     *,
 };
 use crate::credential::LeaseInfo;
@@ -258,4 +258,87 @@ async fn v31_a_lease_whose_end_failed_before_is_tried_again_at_the_end() {
     let before = double.count(REVOKE_LEASE);
     vault.end_leases(None).await;
     assert!(double.count(REVOKE_LEASE) > before);
+}
+
+/// A client whose roles act under tokens of their own, and the directory of its login files.
+fn by_roles(double: &Double, revoke_on_exit: bool) -> (Arc<Vault>, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let login = approle(dir.path(), "role-1", "secret-id-1");
+    let settings = VaultSettings {
+        revoke_on_exit,
+        per_role: Some(PerRole {
+            token_role: "agents".into(),
+            entity_alias: "tollgate-{role}".into(),
+        }),
+        ..settings(&double.address, Vec::new(), login)
+    };
+    let vault = Vault::new(settings, Arc::default()).unwrap();
+    (Arc::new(vault), dir)
+}
+
+/// What makes a role's token, and what that makes.
+fn of_a_role(seen: &Seen) -> Option<Reply> {
+    let child = r#"{"auth":{"client_token":"s.child","lease_duration":3600,"renewable":true}}"#;
+    match seen.path.as_str() {
+        "/v1/auth/token/create/agents" => Some(Reply::Answer(200, "", child.into())),
+        CREDS => Some(user()),
+        REVOKE if seen.token() == "s.child" => Some(Reply::Answer(204, "", String::new())),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_role_ends_although_nothing_is_given_back_at_the_end_of_the_process() {
+    let double = Double::scripted(of_a_role).await;
+    let (vault, _dir) = by_roles(&double, false);
+    let client = vault.for_role("triage").unwrap();
+    client.fetch(&login()).await.unwrap();
+    vault.end_role("triage");
+    double.until(REVOKE, 1).await;
+    assert_eq!(double.seen().pop().unwrap().token(), "s.child");
+}
+
+#[tokio::test]
+async fn v31_closing_takes_five_seconds_at_most_with_all_roles() {
+    let double = Double::scripted(|seen| match seen.path.as_str() {
+        REVOKE => Some(Reply::Silence),
+        _ => of_a_role(seen),
+    });
+    let double = double.await;
+    let (vault, _dir) = by_roles(&double, true);
+    let client = vault.for_role("triage").unwrap();
+    client.fetch(&login()).await.unwrap();
+    tokio::time::pause();
+    let begun = Instant::now();
+    assert_eq!(vault.close().await, Err(VaultError::TimedOut));
+    assert!(begun.elapsed() <= Duration::from_millis(5_010));
+    // both were asked for: the role's, and the gate's own
+    assert_eq!(double.count(REVOKE), 2);
+}
+
+#[tokio::test]
+async fn what_a_role_finds_out_of_the_server_holds_for_the_others() {
+    let double = Double::scripted(|seen| match seen.path.as_str() {
+        CREDS => Some(Reply::errors(503, "Vault is sealed")),
+        _ => of_a_role(seen),
+    });
+    let double = double.await;
+    let (vault, _dir) = by_roles(&double, true);
+    let (one, other) = (vault.for_role("a").unwrap(), vault.for_role("b").unwrap());
+    assert_eq!(one.fetch(&login()).await.unwrap_err(), VaultError::Sealed);
+    let asked = double.seen().len();
+    assert_eq!(other.fetch(&login()).await.unwrap_err(), VaultError::Sealed);
+    assert_eq!(double.seen().len(), asked);
+}
+
+#[tokio::test]
+async fn a_path_that_leads_elsewhere_says_nothing_about_the_others() {
+    let elsewhere = || Reply::Answer(307, "Location: /v1/x\r\n", String::new());
+    let double = Double::scripted(move |seen| (seen.path == CREDS).then(elsewhere)).await;
+    let (vault, _dir) = double.client();
+    assert_eq!(
+        vault.fetch(&login()).await.unwrap_err(),
+        VaultError::Standby
+    );
+    assert!(vault.fetch(&kv2("secret", "a")).await.is_ok());
 }
