@@ -23,12 +23,12 @@ pub(crate) use transit::{Algorithm, Claims, SigningKey};
 
 use self::ask::Ask;
 use super::{
-    super::{Fetched, LeaseInfo},
+    super::{End, Fetched, LeaseInfo},
     envelope::{Answer, Envelope, Text},
     error::VaultError,
     path,
 };
-use crate::secret::{Part, Secret};
+use crate::secret::{Part, Secret, Value};
 
 use std::time::{Duration, SystemTime};
 
@@ -204,6 +204,17 @@ fn lease<T>(envelope: &Envelope<T>) -> Option<LeaseInfo> {
         duration: Duration::from_secs(envelope.lease_duration.unwrap_or_default()),
         renewable: envelope.renewable.unwrap_or_default(),
     })
+}
+
+/// What an answer gave: `value`, until `end`. Which token it was got with is noted where it was asked for.
+fn fetched<T>(envelope: &Envelope<T>, value: Value, end: End) -> Fetched {
+    Fetched {
+        value,
+        version: None,
+        end,
+        request_id: request_id(envelope),
+        parent: None,
+    }
 }
 
 /// The server's name for an answer, which its audit log has too.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Ask, Envelope, NO_DATA, NO_LEASE, Text, VaultError, lease, request_id, texts,
+    Answer, Ask, Envelope, NO_DATA, NO_LEASE, Text, VaultError, fetched, lease, texts,
 };
 use crate::secret::{Part, Value};
 
@@ -66,11 +66,5 @@ fn made(answer: &Answer, session: bool) -> Result<Fetched, VaultError> {
         let token = keys.session_token.or(keys.security_token);
         found.extend(texts([(Part::SessionToken, token)])?);
     }
-    Ok(Fetched {
-        value: Value::of(found),
-        version: None,
-        end: End::Lease(lease),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(&envelope, Value::of(found), End::Lease(lease)))
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Envelope, NO_DATA, NO_LEASE, Text, VaultError, lease, request_id, texts,
+    Answer, Envelope, NO_DATA, NO_LEASE, Text, VaultError, fetched, lease, texts,
 };
 use crate::secret::{Part, Value};
 
@@ -28,11 +28,5 @@ pub(super) fn made(answer: &Answer) -> Result<Fetched, VaultError> {
         (Part::ClientId, application.client_id),
         (Part::ClientSecret, application.client_secret),
     ])?;
-    Ok(Fetched {
-        value: Value::of(texts),
-        version: None,
-        end: End::Lease(lease),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(&envelope, Value::of(texts), End::Lease(lease)))
 }

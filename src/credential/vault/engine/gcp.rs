@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Ask, Envelope, NO_DATA, NO_END, Text, VaultError, request_id, texts,
+    Answer, Ask, Envelope, NO_DATA, NO_END, Text, VaultError, fetched, texts,
 };
 use crate::secret::{Part, Value};
 
@@ -51,11 +51,9 @@ fn token(answer: &Answer, now: SystemTime) -> Result<Fetched, VaultError> {
     let ttl = data.token_ttl.map(Duration::from_secs);
     // The sooner of the two: a clock may be wrong, theirs or ours.
     let ends = left.into_iter().chain(ttl).min().ok_or(NO_END)?;
-    Ok(Fetched {
-        value: Value::of(texts([(Part::Token, data.token)])?),
-        version: None,
-        end: End::After(ends),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(
+        &envelope,
+        Value::of(texts([(Part::Token, data.token)])?),
+        End::After(ends),
+    ))
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Envelope, NO_DATA, NO_END, Text, VaultError, request_id, texts,
+    Answer, Envelope, NO_DATA, NO_END, Text, VaultError, fetched, texts,
 };
 use crate::secret::{Part, Value};
 
@@ -26,11 +26,9 @@ pub(super) fn token(answer: &Answer) -> Result<Fetched, VaultError> {
     let mut envelope: Envelope<Token> = answer.success()?;
     let data = envelope.data.take().ok_or(NO_DATA)?;
     let ttl = data.ttl.ok_or(NO_END)?;
-    Ok(Fetched {
-        value: Value::of(texts([(Part::Token, data.token)])?),
-        version: None,
-        end: End::After(Duration::from_secs(ttl)),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(
+        &envelope,
+        Value::of(texts([(Part::Token, data.token)])?),
+        End::After(Duration::from_secs(ttl)),
+    ))
 }

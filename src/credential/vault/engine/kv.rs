@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Ask, Envelope, NO_DATA, VaultError, lease, request_id,
+    Answer, Ask, Envelope, NO_DATA, VaultError, lease,
 };
 use crate::{
     credential::vault::envelope::{Field, Fields},
@@ -123,12 +123,10 @@ fn fetched<T>(
     secret: Secret,
     version: Option<u64>,
 ) -> Result<Fetched, VaultError> {
+    let end = lease(envelope).map_or(End::Open, End::Lease);
     Ok(Fetched {
-        value: Value::token(secret),
         version,
-        end: lease(envelope).map_or(End::Open, End::Lease),
-        request_id: request_id(envelope),
-        parent: None,
+        ..super::fetched(envelope, Value::token(secret), end)
     })
 }
 

@@ -8,7 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Envelope, NO_DATA, NO_LEASE, Text, VaultError, lease, request_id, texts,
+    Answer, Envelope, NO_DATA, NO_LEASE, Text, VaultError, fetched, lease, texts,
 };
 use crate::secret::{Part, Value};
 
@@ -32,13 +32,7 @@ pub(super) fn made(answer: &Answer) -> Result<Fetched, VaultError> {
     let mut envelope: Envelope<Login> = answer.success()?;
     let login = envelope.data.take();
     let lease = lease(&envelope).ok_or(NO_LEASE)?;
-    Ok(Fetched {
-        value: value(login)?.0,
-        version: None,
-        end: End::Lease(lease),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(&envelope, value(login)?.0, End::Lease(lease)))
 }
 
 /// The user that is there, with the password of the moment.
@@ -54,12 +48,10 @@ pub(super) fn rotated(answer: &Answer) -> Result<Fetched, VaultError> {
     };
     let changed = OffsetDateTime::parse(changed, &Rfc3339)
         .map_err(|_| VaultError::Malformed("it does not say when it changed"))?;
+    let end = End::Rotation(Duration::from_secs(ttl));
     Ok(Fetched {
-        value,
         version: u64::try_from(changed.unix_timestamp_nanos()).ok(),
-        end: End::Rotation(Duration::from_secs(ttl)),
-        request_id: request_id(&envelope),
-        parent: None,
+        ..fetched(&envelope, value, end)
     })
 }
 

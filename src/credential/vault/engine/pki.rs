@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     super::super::{End, Fetched, LeaseInfo},
-    Answer, Ask, Envelope, NO_DATA, Question, VaultError, lease, request_id,
+    Answer, Ask, Envelope, NO_DATA, Question, VaultError, fetched, lease,
 };
 use crate::secret::{Certificate, OwnKey, Value};
 
@@ -87,13 +87,11 @@ fn signed(answer: &Answer, key: OwnKey, now: SystemTime) -> Result<Fetched, Vaul
         renewable: false,
         ..lease
     });
-    Ok(Fetched {
-        value: Value::Certificate(Arc::new(certificate)),
-        version: None,
-        end: leased.map_or(End::After(left), End::Lease),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(
+        &envelope,
+        Value::Certificate(Arc::new(certificate)),
+        leased.map_or(End::After(left), End::Lease),
+    ))
 }
 
 fn read(pem: &str) -> Result<CertificateDer<'static>, VaultError> {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::super::{End, Fetched},
-    Answer, Ask, Envelope, NO_DATA, Question, Text, VaultError, request_id,
+    Answer, Ask, Envelope, NO_DATA, Question, Text, VaultError, fetched,
 };
 use crate::secret::{Secret, Value};
 
@@ -144,13 +144,11 @@ fn signed(
     for part in [text, ".", signature] {
         token.push_str(part);
     }
-    Ok(Fetched {
-        value: Value::token(Secret::from_outside(token).map_err(VaultError::Unfit)?),
-        version: None,
-        end: End::After(left),
-        request_id: request_id(&envelope),
-        parent: None,
-    })
+    Ok(fetched(
+        &envelope,
+        Value::token(Secret::from_outside(token).map_err(VaultError::Unfit)?),
+        End::After(left),
+    ))
 }
 
 /// The signature without the word for the engine and the version of its key.
