@@ -121,11 +121,8 @@ impl Vault {
     ///
     /// As [`Vault::new`]; nothing has changed then.
     pub(crate) fn adopt(self: &Arc<Vault>, settings: VaultSettings) -> Result<(), VaultError> {
-        let line = Line::new(settings, &self.memory, &self.errors)?;
-        let (line, old) = {
-            let line = Arc::new(line);
-            (Arc::clone(&line), self.line.swap(line))
-        };
+        let line = Arc::new(Line::new(settings, &self.memory, &self.errors)?);
+        let old = self.line.swap(Arc::clone(&line));
         self.denied().clear();
         self.rest.end();
         self.replaced().push(Arc::clone(&old));

@@ -62,7 +62,7 @@ impl Token {
         refuse_unfit(&auth)?;
         let text = auth.client_token.take().ok_or(NO_TOKEN)?;
         let text = Secret::from_outside(text.0).map_err(|_| NO_TOKEN)?;
-        let token = Token::made(header(&text)?, (&auth, grant.under), asked)?;
+        let token = Token::made(header(&text)?, (&auth, grant.under), asked);
         token.capped.store(grant.capped, Ordering::Release);
         Ok(token)
     }
@@ -77,19 +77,20 @@ impl Token {
         auth: &Auth,
         asked: Instant,
     ) -> Result<Token, VaultError> {
-        Token::made(header, (auth, None), asked)
+        refuse_unfit(auth)?;
+        Ok(Token::made(header, (auth, None), asked))
     }
 
+    /// Of an `auth` that was found fit.
     fn made(
         header: HeaderValue,
         (auth, under): (&Auth, Option<Arc<Parent>>),
         asked: Instant,
-    ) -> Result<Token, VaultError> {
-        refuse_unfit(auth)?;
+    ) -> Token {
         let term = Term::new(asked, SystemTime::now(), duration(auth));
         let length = term.remaining(asked);
         let batch = auth.token_type.as_deref() == Some(BATCH);
-        Ok(Token {
+        Token {
             renewable: auth.renewable.unwrap_or_default() && !batch,
             batch,
             accessor: auth.accessor.as_deref().and_then(Accessor::parse),
@@ -101,7 +102,7 @@ impl Token {
             term: Mutex::new(term),
             proven: AtomicBool::new(false),
             doubts: Flight::new(),
-        })
+        }
     }
 
     /// The header value that shows the token; marked sensitive.
