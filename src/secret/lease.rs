@@ -115,7 +115,12 @@ impl Term {
 
     /// Whether something with this term may still be used.
     pub(crate) fn covers(&self, now: Instant) -> bool {
-        self.with_sleep(now) < self.usable_until
+        self.covers_at(now, awake::suspended())
+    }
+
+    /// The same for those who know for how long the machine has been suspended.
+    fn covers_at(&self, now: Instant, suspended: Duration) -> bool {
+        now + awake::slept(self.suspended, suspended) < self.usable_until
     }
 
     /// How long ago it began.
@@ -164,9 +169,9 @@ impl Lease {
         &self.worth.ready
     }
 
-    /// Whether it may still be used for a request that begins now.
-    pub(crate) fn usable(&self, now: Instant) -> bool {
-        self.term.covers(now) && !self.worth.value.is_over()
+    /// Whether it may still be used for a request that begins now, on a machine that has been suspended for so long.
+    pub(crate) fn usable(&self, now: Instant, suspended: Duration) -> bool {
+        self.term.covers_at(now, suspended) && !self.worth.value.is_over()
     }
 
     /// How long ago it was asked for.

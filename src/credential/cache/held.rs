@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     credential::{LeaseInfo, vault::Parent},
-    secret::{Lease, Term},
+    secret::{Lease, Term, suspended},
 };
 
 /// A lease that is renewed has at least this part of its first time left: with less, nothing is risked on it.
@@ -63,8 +63,11 @@ impl Held {
 
     /// Whether a call may begin with it now.
     pub(super) fn usable(&self, now: Instant) -> bool {
-        let parent_lives = self.parent.as_ref().is_none_or(|parent| parent.lives(now));
-        parent_lives && self.lease.usable(now)
+        // One reading of the clocks for both: each call asks.
+        let suspended = suspended();
+        let parent = self.parent.as_ref();
+        let parent_lives = parent.is_none_or(|parent| parent.lives_at(now, suspended));
+        parent_lives && self.lease.usable(now, suspended)
     }
 
     /// What its source calls it, if it leased it.

@@ -52,11 +52,11 @@ impl Parent {
     /// Whether leases of the token can still be good: it is neither past its end, nor given back, nor was it seen to
     /// be refused by the server.
     pub(crate) fn lives(&self, now: Instant) -> bool {
-        // One reading of the clocks for all: each use of a lease asks.
         self.lives_at(now, suspended())
     }
 
-    fn lives_at(&self, now: Instant, suspended: Duration) -> bool {
+    /// The same for those who know for how long the machine has been suspended.
+    pub(crate) fn lives_at(&self, now: Instant, suspended: Duration) -> bool {
         let passed = self.passed(now, suspended);
         let itself = !self.ended() && passed < self.end_ms.load(Ordering::Acquire);
         itself
